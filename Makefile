@@ -1,0 +1,32 @@
+# The front door. Everything else is CMake presets underneath (CMakePresets.json).
+#   make bench   install what is missing, build, run the main job at the DeepSeek-V3 shape
+#   make test    build and run every test that can run here
+#   make build   the release program at build/epskew
+.DEFAULT_GOAL := build
+.PHONY: deps build test bench sanitize lint clean
+
+# Read-only checks that the test suite also runs; see tools/.
+lint:
+	python3 tools/lint/check.py
+
+deps:
+	@tools/install-deps
+
+build: deps
+	@tools/build release
+	@ln -sfn release/apps/epskew/epskew build/epskew
+
+test: build
+	@tools/build dev
+	@tools/run-tests dev
+
+# Address and undefined-behaviour sanitizers, then the thread sanitizer, over the same suite.
+sanitize: deps
+	@tools/build asan && tools/run-tests asan
+	@tools/build tsan && tools/run-tests tsan
+
+bench: build
+	@build/epskew bench
+
+clean:
+	rm -rf build

@@ -1,0 +1,65 @@
+#pragma once
+
+/// The right answer, from the routing alone and independent of every backend's code.
+///
+/// Exact data: every value is a function of (seed, source rank, token, column) that survives FP8 with any scale rule and
+/// bf16 unchanged; expert e multiplies by a power of two of its own, weights are the inverse powers, so a combined
+/// token is exactly x times its number of selections, and any row that visited a wrong expert, or lost or doubled a
+/// contribution, shows. Random data: compared within the tolerances of DeepEP's own test.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "epskew/exchange/exchange.hpp"
+#include "epskew/routing/routing_table.hpp"
+
+namespace epskew {
+
+enum class OracleData { exact, random };
+
+/// The first difference found, in (phase, rank, token, column) order.
+struct Mismatch {
+  std::string phase;  ///< "dispatch" or "combine"
+  int rank = 0;       ///< where the wrong data is
+  int source_rank = 0;
+  int token = 0;
+  int expert = -1;    ///< -1 for combine
+  int column = -1;    ///< -1 where a count or index is wrong
+  std::string detail; ///< expected and found
+};
+/// "combine: rank 3, token 17, column 4096: expected 1.5, found 3"
+std::string to_string(const Mismatch& mismatch);
+
+class Oracle {
+ public:
+  /// `table` is borrowed.
+  Oracle(const RoutingTable& table, const ExchangeShape& shape, const ExchangeOptions& options, OracleData data,
+         std::uint64_t seed);
+
+  /// The input of `rank`; the spans view memory owned by this object, made on first use.
+  RankInput input(int rank);
+  /// Compares everything a dispatch delivers: counts, ranges, source tokens, payload and scales.
+  std::optional<Mismatch> check_dispatch(int rank, const DispatchOutput& output) const;
+  /// What the experts of `rank` make of a dispatch output: writes [num_rows][H].
+  void apply_experts(int rank, const DispatchOutput& output, std::span<BFloat16> out) const;
+  std::optional<Mismatch> check_combine(int rank, std::span<const BFloat16> out) const;
+
+ private:
+  const RoutingTable& table_;
+  ExchangeShape shape_;
+  ExchangeOptions options_;
+  OracleData data_;
+  std::uint64_t seed_;
+  struct RankData {
+    std::vector<BFloat16> x;
+    std::vector<float> weights;
+  };
+  std::vector<RankData> ranks_;
+};
+
+/// One dispatch, experts, combine on `exchange` for every local rank and buffer set, checked. First mismatch or nothing.
+std::optional<Mismatch> run_oracle(Exchange& exchange, Oracle& oracle);
+
+}  // namespace epskew

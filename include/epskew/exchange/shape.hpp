@@ -1,0 +1,63 @@
+#pragma once
+
+/// Sizes and number formats of an exchange: the same on every rank.
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace epskew {
+
+/// Channels that share one FP8 scale.
+inline constexpr int scale_group = 128;
+
+struct ExchangeShape {
+  int num_ranks = 8;
+  int num_experts = 288;
+  int topk = 8;
+  int hidden = 7168;    ///< multiple of 128
+  int max_tokens = 128; ///< M: no rank sends more tokens than this
+
+  int experts_per_rank() const { return num_experts / num_ranks; }
+  int num_scales() const { return hidden / scale_group; }
+  /// The most rows one rank can receive in a dispatch: R·M·min(K, L).
+  long max_rows() const;
+};
+
+/// What a token looks like between dispatch_send and dispatch_recv (research: DeepEP's low-latency formats).
+enum class DispatchFormat {
+  bf16,
+  fp8,        ///< e4m3, one f32 scale per 128 channels = amax / 448
+  fp8_pow2,   ///< as fp8, scales rounded up to a power of two (DeepEP round_scale)
+  fp8_ue8m0   ///< as fp8_pow2, scales delivered as exponent bytes
+};
+enum class CombineFormat { bf16, logfmt10 };
+
+std::string_view name_of(DispatchFormat format);
+std::string_view name_of(CombineFormat format);
+std::optional<DispatchFormat> find_dispatch_format(std::string_view name);
+
+/// Payload bytes of one row, scales not included.
+std::size_t row_bytes(DispatchFormat format, int hidden);
+inline bool is_fp8(DispatchFormat format) { return format != DispatchFormat::bf16; }
+
+struct ExchangeOptions {
+  DispatchFormat dispatch = DispatchFormat::fp8;
+  CombineFormat combine = CombineFormat::bf16;
+  /// Micro-batches whose exchanges may be in flight at once (w). A backend keeps D = 2·w buffer sets: slot reuse is
+  /// then free of races without a barrier (docs/protocol.md).
+  int micro_batches = 1;
+  /// No wait lasts longer; then the op throws RankLost.
+  std::chrono::milliseconds timeout{30'000};
+  /// Variants of a backend by name, e.g. {"dispatch", "dedup"}; a backend throws UsageError for one it does not know.
+  std::map<std::string, std::string> variants;
+};
+
+/// Throws UsageError, naming the flag, unless every backend could accept the shape: E divisible by R, K <= E, hidden
+/// a multiple of 128 in [128, 16384], K <= 16, E <= 4096, and a reservation that is not absurd.
+void validate(const ExchangeShape& shape, const ExchangeOptions& options);
+
+}  // namespace epskew

@@ -1,0 +1,58 @@
+#pragma once
+
+/// What a user asks for: everything that determines a routing, and nothing else.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "epskew/routing/placement.hpp"
+#include "epskew/workload/family.hpp"
+
+namespace epskew {
+
+/// Where the law applies: to rank loads (the top rank is exact, the others follow the curve) or to expert loads.
+enum class LawLevel { rank, expert };
+/// exact: constructed to the target. multinomial: drawn as DeepEP #393 draws, with its natural noise.
+enum class Sampling { exact, multinomial };
+
+/// Shapes that are not a family's curve.
+enum class Pattern {
+  none,      ///< the family decides
+  hot_rank,  ///< one rank at the factor, all others equal
+  k_hot,     ///< hot_experts experts receive hot_fraction of the selections
+  rotating,  ///< as hot_rank, the hot rank moves by one with every step
+  burst,     ///< balanced, but every burst_period-th step is hot_rank
+  matrix     ///< an explicit source × destination matrix of selections
+};
+
+struct WorkloadSpec {
+  int num_experts = 288;
+  int topk = 8;
+  std::vector<std::int32_t> tokens_per_rank = std::vector<std::int32_t>(8, 128);  ///< [R]
+  Family family = Family::lognormal;
+  /// The law's shape. Unset: solved from `factor`.
+  std::optional<double> shape;
+  /// Target imbalance factor over ranks, exact after masking. Unset: experts drawn uniformly at random.
+  std::optional<double> factor;
+  LawLevel level = LawLevel::rank;
+  Sampling sampling = Sampling::exact;
+  /// Expert level only: where the law's experts live.
+  std::optional<Placement> placement;
+  int num_masked = 0;         ///< entries set to -1 on every rank (all of them where it has fewer)
+  int num_groups = 1;         ///< expert groups of group-limited top-k
+  int topk_groups = 1;        ///< groups a token may touch
+  std::optional<int> hot_rank;  ///< unset: chosen by the seed
+  Pattern pattern = Pattern::none;
+  int hot_experts = 32;       ///< k_hot
+  double hot_fraction = 0.9;  ///< k_hot
+  int step = 0;               ///< rotating, burst
+  int burst_period = 8;       ///< burst
+  std::vector<std::int64_t> matrix;  ///< matrix: [R source][R destination] selections
+  std::uint64_t seed = 0;
+
+  int num_ranks() const { return static_cast<int>(tokens_per_rank.size()); }
+};
+
+}  // namespace epskew

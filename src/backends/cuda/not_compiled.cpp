@@ -1,0 +1,12 @@
+#include "backends/cuda/backend.hpp"
+#include "backends/not_compiled.hpp"
+
+namespace epskew {
+
+const Backend& cuda_backend() {
+  static const NotCompiled backend("cuda", "GPUs over peer memory, or several ranks on one GPU",
+                                   "install the CUDA toolkit (nvcc 13) and configure with -DEPSKEW_ENABLE_CUDA=ON");
+  return backend;
+}
+
+}  // namespace epskew

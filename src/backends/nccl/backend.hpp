@@ -1,0 +1,9 @@
+#pragma once
+
+#include "epskew/backends/registry.hpp"
+
+namespace epskew {
+
+const Backend& nccl_backend();
+
+}  // namespace epskew

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "epskew/backends/registry.hpp"
+
+namespace epskew {
+
+const Backend& reference_backend();
+
+}  // namespace epskew
