@@ -29,7 +29,9 @@ constexpr std::array shapes = {
 
 }  // namespace
 
-std::span<const ModelShape> model_shapes() { return shapes; }
+std::span<const ModelShape> model_shapes() {
+  return shapes;
+}
 
 std::optional<ModelShape> find_model(std::string_view name) {
   for (const ModelShape& shape : shapes) {

@@ -29,7 +29,9 @@ std::string_view shape_name(Family family);
 /// libm cannot change a routing.
 std::vector<double> load_curve(Family family, double shape, int n);
 
-/// The shape whose curve over n places has max / mean = factor. Precondition: 1 <= factor < n (factor == 1 for uniform).
+/// The shape whose curve over n places has max / mean = factor, to 30 significant bits. Factor 1 is the flat end of each
+/// family: 0 for lognormal, powerlaw and exprank, infinity for gamma and weibull; load_curve takes either.
+/// Precondition: 1 <= factor < n (uniform ignores the factor and returns 0).
 double shape_for_factor(Family family, double factor, int n);
 
 }  // namespace epskew
