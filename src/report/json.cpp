@@ -1,0 +1,107 @@
+#include "epskew/report/json.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <fstream>
+#include <iterator>
+
+#include "epskew/support/error.hpp"
+#include "report/json_fields.hpp"
+
+namespace epskew {
+namespace {
+
+using nlohmann::json;
+
+// Members in the order a reader wants them; rounds follow.
+constexpr std::array head = {"schema_version", "tool",      "command", "argv",
+                             "created",        "host",      "cpu",     "gpu",
+                             "driver",         "libraries", "build",   "config"};
+
+struct SchemaVersion {
+  int major = -1;
+  int minor = -1;
+};
+
+SchemaVersion parse_version(std::string_view text) {
+  SchemaVersion version;
+  const char* const end = text.data() + text.size();
+  const auto major = std::from_chars(text.data(), end, version.major);
+  if (major.ec != std::errc{} || major.ptr == end || *major.ptr != '.') return {};
+  const auto minor = std::from_chars(major.ptr + 1, end, version.minor);
+  if (minor.ec != std::errc{}) return {};
+  return version;
+}
+
+void check_version(const json& file, const std::string& source) {
+  const auto member = file.find("schema_version");
+  if (!file.is_object() || member == file.end() || !member->is_string()) {
+    throw UsageError(source +
+                     " is not an epskew result file (it has no schema_version); give one written by --json");
+  }
+  const auto& text = member->get_ref<const std::string&>();
+  const SchemaVersion found = parse_version(text);
+  const SchemaVersion known = parse_version(record_schema_version);
+  if (found.major != known.major || found.minor > known.minor) {
+    throw UsageError(
+        fmt::format("{} has schema version {} (this program reads {}.0 to {}); use the epskew that wrote it",
+                    source, text, known.major, record_schema_version));
+  }
+}
+
+// "[json.exception.type_error.302] type must be …" → "type must be …"
+std::string reason(const std::exception& error) {
+  const std::string what = error.what();
+  const auto close = what.find("] ");
+  return what.starts_with('[') && close != std::string::npos ? what.substr(close + 2) : what;
+}
+
+json parse(std::string_view text, const std::string& source) {
+  try {
+    return json::parse(text);
+  } catch (const json::exception& error) {
+    throw UsageError(fmt::format("{} is not a whole JSON file ({}); run the benchmark again with --json",
+                                 source, reason(error)));
+  }
+}
+
+}  // namespace
+
+std::string to_json(const Record& record) {
+  const json file = record;
+  std::string text = "{\n";
+  for (const char* key : head) text += fmt::format("\"{}\": {},\n", key, file.at(key).dump());
+  text += "\"rounds\": [";
+  const char* separator = "\n";
+  for (const json& round : file.at("rounds")) {
+    text += separator + round.dump();
+    separator = ",\n";
+  }
+  return text + "\n]\n}\n";
+}
+
+Record from_json(std::string_view text, const std::string& source) {
+  const json file = parse(text, source);
+  check_version(file, source);
+  try {
+    return file.get<Record>();
+  } catch (const std::exception& error) {
+    throw UsageError(
+        fmt::format("{} is not a complete epskew result file ({}); run the benchmark again with --json",
+                    source, reason(error)));
+  }
+}
+
+Record read_record(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in || std::filesystem::is_directory(file)) {
+    throw UsageError(file.string() +
+                     " cannot be read (no such file, or no permission); give a file written by --json");
+  }
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  return from_json(text, file.string());
+}
+
+}  // namespace epskew

@@ -1,0 +1,149 @@
+#pragma once
+
+/// How each struct of a Record becomes JSON: by the names of its members. Private to json.cpp.
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "epskew/report/record.hpp"
+
+namespace nlohmann {
+
+/// A value that was not measured is null.
+template <class T>
+struct adl_serializer<std::optional<T>> {
+  static void to_json(json& out, const std::optional<T>& value) {
+    if (value) {
+      out = *value;
+    } else {
+      out = nullptr;
+    }
+  }
+  static void from_json(const json& in, std::optional<T>& value) {
+    if (in.is_null()) {
+      value.reset();
+    } else {
+      value = in.get<T>();
+    }
+  }
+};
+
+}  // namespace nlohmann
+
+namespace epskew {
+
+/// A flat row-major matrix as an array of rows of `width`.
+template <class T>
+nlohmann::json rows_to_json(const std::vector<T>& flat, std::size_t width) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (std::size_t begin = 0; width > 0 && begin < flat.size(); begin += width) {
+    const auto first = flat.begin() + static_cast<std::ptrdiff_t>(begin);
+    rows.push_back(std::vector<T>(first, first + static_cast<std::ptrdiff_t>(width)));
+  }
+  return rows;
+}
+
+/// The reverse; `width` receives the length of a row. Throws std::invalid_argument for rows of different
+/// lengths.
+template <class T>
+std::vector<T> rows_from_json(const nlohmann::json& rows, std::size_t& width) {
+  std::vector<T> flat;
+  width = rows.empty() ? 0 : rows.at(0).size();
+  for (const nlohmann::json& row : rows) {
+    const auto values = row.get<std::vector<T>>();
+    if (values.size() != width) throw std::invalid_argument("a matrix has rows of different lengths");
+    flat.insert(flat.end(), values.begin(), values.end());
+  }
+  return flat;
+}
+
+inline void to_json(nlohmann::json& out, const SampleMatrix& samples) {
+  out = rows_to_json(samples.us, static_cast<std::size_t>(samples.num_ranks));
+}
+
+inline void from_json(const nlohmann::json& in, SampleMatrix& samples) {
+  std::size_t width = 0;
+  samples.us = rows_from_json<double>(in, width);
+  samples.num_ranks = static_cast<int>(width);
+}
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Summary, mean, min, max, p50, p90, p99)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RatioInterval, ratio, low, high)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LoadMetrics, loads, max, min, mean, median, std, factor, balancedness,
+                                   max_vio, cv, gini, entropy, empty, hot)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ToolRecord, name, version)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(HostRecord, name, system, memory_bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CpuRecord, model, logical_cores, llc_bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BuildRecord, compiler, flags, type, commit)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ClockRecord, source, resolution_ns)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ConfigRecord, num_ranks, num_experts, topk, hidden, max_tokens,
+                                   tokens_per_rank, dispatch_format, combine_format, backend, variants,
+                                   backend_facts, micro_batches, timeout_ms, iterations, warmup, flush_cache,
+                                   flush_bytes, clock, distribution, imbalance_factors, num_masked, seed,
+                                   trace)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkloadRecord, distribution, parameters, seed, digest, feasible_max,
+                                   uniform_floor)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OracleRecord, before, after)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PhaseRecord::PerRank, mean, min, max)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PhaseRecord::OverRanks, mean, min, max)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PhaseRecord, samples_us, slowest_rank, hot_rank, per_rank, over_ranks,
+                                   times_slowest)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RateRecord, bytes, gb_per_s)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BandwidthRecord, send_logical, hot_receive, wire, wire_basis)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CostRecord, ratio, low, high, reference, phases)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MemoryRecord, reserved_bytes, touched_bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MisalignmentRecord, samples_us, max_over_ranks)
+
+inline void to_json(nlohmann::json& out, const RoutingLoad& load) {
+  const std::size_t ranks = load.rank.loads.size();
+  out = {{"rank", load.rank},
+         {"expert", load.expert},
+         {"message", load.message},
+         {"selections", rows_to_json(load.selections, ranks)},
+         {"messages", rows_to_json(load.messages, ranks)},
+         {"hot_over_others", load.hot_over_others},
+         {"hottest_source", load.hottest_source},
+         {"hottest_destination", load.hottest_destination}};
+}
+
+inline void from_json(const nlohmann::json& in, RoutingLoad& load) {
+  std::size_t width = 0;
+  in.at("rank").get_to(load.rank);
+  in.at("expert").get_to(load.expert);
+  in.at("message").get_to(load.message);
+  load.selections = rows_from_json<std::int64_t>(in.at("selections"), width);
+  load.messages = rows_from_json<std::int64_t>(in.at("messages"), width);
+  in.at("hot_over_others").get_to(load.hot_over_others);
+  in.at("hottest_source").get_to(load.hottest_source);
+  in.at("hottest_destination").get_to(load.hottest_destination);
+}
+
+inline void to_json(nlohmann::json& out, const RoundRecord& round) {
+  nlohmann::json timing = nlohmann::json::object();
+  for (const Phase phase : all_phases()) timing[std::string(name_of(phase))] = round.phase(phase);
+  out = {{"label", round.label},         {"target_factor", round.target_factor},
+         {"workload", round.workload},   {"load", round.load},
+         {"oracle", round.oracle},       {"timing", timing},
+         {"bandwidth", round.bandwidth}, {"cost_of_imbalance", round.cost_of_imbalance},
+         {"memory", round.memory},       {"misalignment", round.misalignment}};
+}
+
+inline void from_json(const nlohmann::json& in, RoundRecord& round) {
+  in.at("label").get_to(round.label);
+  in.at("target_factor").get_to(round.target_factor);
+  in.at("workload").get_to(round.workload);
+  in.at("load").get_to(round.load);
+  in.at("oracle").get_to(round.oracle);
+  for (const Phase phase : all_phases()) {
+    in.at("timing").at(std::string(name_of(phase))).get_to(round.timing[static_cast<std::size_t>(phase)]);
+  }
+  in.at("bandwidth").get_to(round.bandwidth);
+  in.at("cost_of_imbalance").get_to(round.cost_of_imbalance);
+  in.at("memory").get_to(round.memory);
+  in.at("misalignment").get_to(round.misalignment);
+}
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Record, schema_version, tool, command, argv, created, host, cpu, gpu,
+                                   driver, libraries, build, config, rounds)
+
+}  // namespace epskew
