@@ -8,8 +8,8 @@
 
 namespace epskew {
 
-/// XXH3-128 over the table in a fixed little-endian serialisation (shape, tokens per rank, ids as int32, weights as
-/// binary32), as 32 lower-case hexadecimal digits. The same on every machine.
+/// XXH3-128 over the table in a fixed little-endian serialisation (shape, tokens per rank, ids as int32,
+/// weights as binary32), as 32 lower-case hexadecimal digits. The same on every machine.
 std::string digest(const RoutingTable& table);
 
 }  // namespace epskew

@@ -23,9 +23,9 @@ struct LoadMetrics {
   double max_vio = 0;       ///< factor - 1
   double cv = 0;            ///< std / mean
   double gini = 0;
-  double entropy = 0;       ///< normalised: H / ln(n); 1 = uniform; 1 for n = 1
-  std::int64_t empty = 0;   ///< entries with no load
-  int hot = 0;              ///< index of the largest load, the lowest such index
+  double entropy = 0;      ///< normalised: H / ln(n); 1 = uniform; 1 for n = 1
+  std::int64_t empty = 0;  ///< entries with no load
+  int hot = 0;             ///< index of the largest load, the lowest such index
 };
 
 /// Metrics of any non-empty set of loads. Copies `loads`.
@@ -38,11 +38,14 @@ struct RoutingLoad {
   LoadMetrics message;  ///< messages (token, distinct rank) per destination rank
   std::vector<std::int64_t> selections;  ///< [num_ranks source][num_ranks destination]
   std::vector<std::int64_t> messages;    ///< [num_ranks source][num_ranks destination]
-  double hot_over_others = 0;  ///< DeepEP V2's ratio: hot rank's messages / mean of the other ranks' messages
-  int hottest_source = 0;      ///< of the source→destination pair with the most selections
+  /// DeepEP V2's ratio: hot rank's messages / mean of the other ranks' messages. 1 for one rank or no load at
+  /// all, infinite where only the hot rank has load.
+  double hot_over_others = 0;
+  int hottest_source = 0;  ///< of the source→destination pair with the most selections
   int hottest_destination = 0;
 };
 
+/// Precondition: `table` is valid (see validate).
 RoutingLoad count_load(const RoutingTable& table);
 
 }  // namespace epskew

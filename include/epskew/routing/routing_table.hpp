@@ -10,9 +10,9 @@ namespace epskew {
 
 /// The routing of one layer and batch, for all ranks.
 ///
-/// Experts are numbered by where they live: rank r owns the experts [r·L, (r+1)·L), L = num_experts / num_ranks.
-/// A placement is applied by renumbering experts (see Placement), so that every exchange, other people's included,
-/// can rely on this. Tokens are ordered by source rank, then by index within the rank.
+/// Experts are numbered by where they live: rank r owns the experts [r·L, (r+1)·L), L = num_experts /
+/// num_ranks. A placement is applied by renumbering experts (see Placement), so that every exchange, other
+/// people's included, can rely on this. Tokens are ordered by source rank, then by index within the rank.
 struct RoutingTable {
   int num_experts = 0;
   int topk = 0;
@@ -38,8 +38,9 @@ struct RoutingTable {
   friend bool operator==(const RoutingTable&, const RoutingTable&) = default;
 };
 
-/// Throws UsageError unless the shape is consistent, ids are in [-1, num_experts), weights are finite and no token
-/// selects an expert twice. `what` names the table in the message (a file, say); the first offender is named.
+/// Throws UsageError unless the shape is consistent, ids are in [-1, num_experts), weights are finite and no
+/// token selects an expert twice. `what` names the table in the message (a file, say); the first offender is
+/// named.
 void validate(const RoutingTable& table, const char* what);
 
 }  // namespace epskew

@@ -11,17 +11,18 @@ namespace epskew {
 /// A routing and what its record has to say about where it came from.
 struct Workload {
   RoutingTable table;
-  std::string distribution;                   ///< family or pattern name, "uniform", "trace"
-  std::map<std::string, double> parameters;   ///< the law's solved shape and whatever else the distribution has
+  std::string distribution;  ///< family or pattern name, "uniform", "trace"
+  std::map<std::string, double>
+      parameters;  ///< the law's solved shape and whatever else the distribution has
   std::uint64_t seed = 0;
-  double feasible_max = 0;                    ///< the largest factor this shape can reach
-  double uniform_floor = 0;                   ///< mean factor of uniform random routing of the same shape
+  double feasible_max = 0;   ///< the largest factor this shape can reach
+  double uniform_floor = 0;  ///< mean factor of uniform random routing of the same shape
 };
 
 /// Generates the routing of a spec: exact (DESIGN §2) unless sampling is multinomial or no factor is set.
 ///
-/// Deterministic: a function of the spec alone. Throws UsageError for a spec that cannot be met, with the bound.
-/// The hot rank's load is max(round(factor · mean), ceil(mean)).
+/// Deterministic: a function of the spec alone. Throws UsageError for a spec that cannot be met, with the
+/// bound. The hot rank's load is max(round(factor · mean), ceil(mean)).
 Workload generate(const WorkloadSpec& spec);
 
 }  // namespace epskew

@@ -9,12 +9,12 @@
 namespace epskew {
 
 struct ModelShape {
-  std::string_view name;     ///< as on the command line, e.g. "deepseek-v3"
+  std::string_view name;  ///< as on the command line, e.g. "deepseek-v3"
   int moe_layers;
-  int num_experts;           ///< routed
+  int num_experts;  ///< routed
   int topk;
   int hidden;
-  int num_groups;            ///< 1 = no group-limited top-k
+  int num_groups;  ///< 1 = no group-limited top-k
   int topk_groups;
 };
 

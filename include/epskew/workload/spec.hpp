@@ -12,7 +12,8 @@
 
 namespace epskew {
 
-/// Where the law applies: to rank loads (the top rank is exact, the others follow the curve) or to expert loads.
+/// Where the law applies: to rank loads (the top rank is exact, the others follow the curve) or to expert
+/// loads.
 enum class LawLevel { rank, expert };
 /// exact: constructed to the target. multinomial: drawn as DeepEP #393 draws, with its natural noise.
 enum class Sampling { exact, multinomial };
@@ -32,23 +33,29 @@ struct WorkloadSpec {
   int topk = 8;
   std::vector<std::int32_t> tokens_per_rank = std::vector<std::int32_t>(8, 128);  ///< [R]
   Family family = Family::lognormal;
-  /// The law's shape. Unset: solved from `factor`.
+  /// The law's shape, instead of `factor`: the routing follows it and the factor is what comes out.
   std::optional<double> shape;
-  /// Target imbalance factor over ranks, exact after masking. Unset: experts drawn uniformly at random.
+  /// A recorded law instead of a family: relative loads, ascending, at (i - 1/2) / m. Resampled to the number
+  /// of ranks or experts, and with a factor bent to it by a power. Empty: the family decides. See
+  /// law_file.hpp.
+  std::vector<double> curve;
+  std::string curve_name;  ///< what records call the curve's family
+  /// Target imbalance factor over ranks, exact after masking. Unset, and no shape, curve or pattern set:
+  /// experts drawn uniformly at random.
   std::optional<double> factor;
   LawLevel level = LawLevel::rank;
   Sampling sampling = Sampling::exact;
   /// Expert level only: where the law's experts live.
   std::optional<Placement> placement;
-  int num_masked = 0;         ///< entries set to -1 on every rank (all of them where it has fewer)
-  int num_groups = 1;         ///< expert groups of group-limited top-k
-  int topk_groups = 1;        ///< groups a token may touch
+  int num_masked = 0;           ///< entries set to -1 on every rank (all of them where it has fewer)
+  int num_groups = 1;           ///< expert groups of group-limited top-k
+  int topk_groups = 1;          ///< groups a token may touch
   std::optional<int> hot_rank;  ///< unset: chosen by the seed
   Pattern pattern = Pattern::none;
-  int hot_experts = 32;       ///< k_hot
-  double hot_fraction = 0.9;  ///< k_hot
-  int step = 0;               ///< rotating, burst
-  int burst_period = 8;       ///< burst
+  int hot_experts = 32;              ///< k_hot
+  double hot_fraction = 0.9;         ///< k_hot
+  int step = 0;                      ///< rotating, burst
+  int burst_period = 8;              ///< burst
   std::vector<std::int64_t> matrix;  ///< matrix: [R source][R destination] selections
   std::uint64_t seed = 0;
 
