@@ -50,7 +50,7 @@ struct BuildRecord {
 
 struct ClockRecord {
   std::string source;
-  double resolution_ns = 0;  ///< smallest step seen between two readings
+  std::optional<double> resolution_ns;  ///< smallest step seen between two readings
 };
 
 struct ConfigRecord {
