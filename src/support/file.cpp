@@ -1,0 +1,67 @@
+#include "epskew/support/file.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <system_error>
+
+#include "epskew/support/error.hpp"
+
+namespace epskew {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Closer {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, Closer>;
+
+void refuse_lfs_pointer(const fs::path& path, std::string_view bytes) {
+  if (bytes.starts_with("version https://git-lfs.github.com/spec/")) {
+    throw UsageError(fmt::format(
+        "{} is a Git-LFS pointer ({} bytes that stand for the data); fetch the data with `git lfs pull`",
+        path.string(), bytes.size()));
+  }
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status))
+    throw UsageError(fmt::format("{} does not exist (nothing to read); check the path", path.string()));
+  if (fs::is_directory(status)) {
+    throw UsageError(fmt::format("{} is a folder (a file was expected); name a file in it", path.string()));
+  }
+  if (!fs::is_regular_file(status)) {
+    throw UsageError(
+        fmt::format("{} is no regular file (its size is unknown); copy the data to a file", path.string()));
+  }
+  const std::uint64_t size = fs::file_size(path, error);
+  if (error)
+    throw UsageError(fmt::format("cannot read {} ({}); check the path", path.string(), error.message()));
+  if (size == 0)
+    throw UsageError(fmt::format("{} is empty (0 bytes); record or copy it again", path.string()));
+  if (size > max_bytes) {
+    throw UsageError(fmt::format("{} is too large ({} bytes, the limit is {}); cut it into smaller files",
+                                 path.string(), size, max_bytes));
+  }
+  const File file(std::fopen(path.c_str(), "rb"));
+  if (!file)
+    throw UsageError(
+        fmt::format("cannot read {} ({}); check its permissions", path.string(), std::strerror(errno)));
+  std::string bytes(size, '\0');
+  bytes.resize(std::fread(bytes.data(), 1, bytes.size(), file.get()));
+  if (bytes.size() != size)
+    throw UsageError(fmt::format("{} changed while it was read; try again", path.string()));
+  refuse_lfs_pointer(path, bytes);
+  return bytes;
+}
+
+}  // namespace epskew

@@ -1,0 +1,98 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include "epskew/support/error.hpp"
+#include "epskew/support/npy.hpp"
+#include "epskew/support/safetensors.hpp"
+#include "trace/lines.hpp"
+#include "trace/readers.hpp"
+#include "trace/recognise.hpp"
+
+namespace epskew {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Regular files of a folder in the order of their names.
+std::vector<fs::path> files_in(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  if (error)
+    throw UsageError(fmt::format("cannot read the folder {} ({}); check its permissions", folder.string(),
+                                 error.message()));
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+Trace read_esft_folder(const fs::path& folder, const std::vector<fs::path>& files,
+                       const TraceOptions& options) {
+  TraceBuilder builder("esft", folder, options);
+  std::map<int, fs::path> layers;
+  for (const fs::path& file : files) {
+    if (!is_esft_name(file)) continue;
+    const int layer = *esft_layer_of(file);
+    const auto [other, is_new] = layers.emplace(layer, file);
+    if (!is_new) {
+      throw UsageError(fmt::format("{} and {} are both layer {} (one file a layer was expected); remove one",
+                                   other->second.string(), file.string(), layer));
+    }
+  }
+  for (const auto& [layer, file] : layers) {
+    parse_esft(read_file(file, options.max_file_bytes), file.string(), layer, builder);
+  }
+  return std::move(builder).finish();
+}
+
+Trace read_folder(const fs::path& folder, const TraceOptions& options) {
+  const std::vector<fs::path> files = files_in(folder);
+  if (fs::exists(folder / "meta_info.json")) {
+    TraceBuilder builder("trtllm", folder, options);
+    read_trtllm(folder, builder);
+    return std::move(builder).finish();
+  }
+  if (std::any_of(files.begin(), files.end(), is_esft_name)) return read_esft_folder(folder, files, options);
+  throw UsageError(
+      fmt::format("{} holds no trace (expert_weights_<layer>.txt, or meta_info.json with "
+                  "rank<r>.safetensors, was expected); name the folder or file that has it",
+                  folder.string()));
+}
+
+}  // namespace
+
+Trace parse_trace(std::string bytes, const fs::path& path, const TraceOptions& options) {
+  const TraceFormat format = recognise(bytes, path);
+  TraceBuilder builder(name_of(format), path, options);
+  const std::string name = path.string();
+  switch (format) {
+    case TraceFormat::esft:
+      parse_esft(bytes, name, esft_layer_of(path).value_or(0), builder);
+      break;
+    case TraceFormat::csv:
+      parse_csv(bytes, name, builder);
+      break;
+    case TraceFormat::jsonl:
+      parse_jsonl(bytes, name, builder);
+      break;
+    case TraceFormat::npy:
+      parse_npy_trace(bytes, name, builder);
+      break;
+    case TraceFormat::routing:
+      parse_routing_trace(std::move(bytes), name, builder);
+      break;
+  }
+  return std::move(builder).finish();
+}
+
+Trace read_trace(const fs::path& path, const TraceOptions& options) {
+  if (fs::is_directory(path)) return read_folder(path, options);
+  return parse_trace(read_file(path, options.max_file_bytes), path, options);
+}
+
+}  // namespace epskew
