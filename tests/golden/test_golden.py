@@ -12,7 +12,7 @@ import unittest
 from validate_schema import first_problem, load
 
 HERE = pathlib.Path(__file__).parent
-FILES = ["sample.json"]
+FILES = ["sample.csv", "sample.json", "sample.txt"]
 RENDERER = None
 
 

@@ -93,6 +93,11 @@ class Exchange {
   virtual void measure(TimingMode mode, std::span<IterationSample> samples);
 
   virtual MemoryUse memory(int local) const = 0;
+
+ protected:
+  /// The smallest of `mine_ns` over the world, collectively: turns start stamps into misalignments. The default is for
+  /// backends whose ranks all live in this process.
+  virtual std::int64_t earliest(std::int64_t mine_ns);
 };
 
 }  // namespace epskew

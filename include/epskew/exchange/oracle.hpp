@@ -2,10 +2,11 @@
 
 /// The right answer, from the routing alone and independent of every backend's code.
 ///
-/// Exact data: every value is a function of (seed, source rank, token, column) that survives FP8 with any scale rule and
-/// bf16 unchanged; expert e multiplies by a power of two of its own, weights are the inverse powers, so a combined
-/// token is exactly x times its number of selections, and any row that visited a wrong expert, or lost or doubled a
-/// contribution, shows. Random data: compared within the tolerances of DeepEP's own test.
+/// Exact data: every value is a function of (seed, source rank, token, column) that survives FP8 with any
+/// scale rule and bf16 unchanged; expert e multiplies by a power of two of its own, weights are the inverse
+/// powers, so a combined token is exactly x times its number of selections, and any row that visited a wrong
+/// expert, or lost or doubled a contribution, shows. Random data: compared within the tolerances of DeepEP's
+/// own test.
 
 #include <cstdint>
 #include <optional>
@@ -25,9 +26,9 @@ struct Mismatch {
   int rank = 0;       ///< where the wrong data is
   int source_rank = 0;
   int token = 0;
-  int expert = -1;    ///< -1 for combine
-  int column = -1;    ///< -1 where a count or index is wrong
-  std::string detail; ///< expected and found
+  int expert = -1;     ///< -1 for combine
+  int column = -1;     ///< -1 where a count or index is wrong
+  std::string detail;  ///< expected and found
 };
 /// "combine: rank 3, token 17, column 4096: expected 1.5, found 3"
 std::string to_string(const Mismatch& mismatch);
@@ -35,8 +36,8 @@ std::string to_string(const Mismatch& mismatch);
 class Oracle {
  public:
   /// `table` is borrowed.
-  Oracle(const RoutingTable& table, const ExchangeShape& shape, const ExchangeOptions& options, OracleData data,
-         std::uint64_t seed);
+  Oracle(const RoutingTable& table, const ExchangeShape& shape, const ExchangeOptions& options,
+         OracleData data, std::uint64_t seed);
 
   /// The input of `rank`; the spans view memory owned by this object, made on first use.
   RankInput input(int rank);
@@ -47,19 +48,25 @@ class Oracle {
   std::optional<Mismatch> check_combine(int rank, std::span<const BFloat16> out) const;
 
  private:
+  struct RankData {
+    std::vector<BFloat16> x;
+    std::vector<float> weights;
+  };
+  /// Which token a row that should not be there holds, in words.
+  std::string whose_row(const DispatchOutput& output, std::int64_t row) const;
+
   const RoutingTable& table_;
   ExchangeShape shape_;
   ExchangeOptions options_;
   OracleData data_;
   std::uint64_t seed_;
-  struct RankData {
-    std::vector<BFloat16> x;
-    std::vector<float> weights;
-  };
   std::vector<RankData> ranks_;
 };
 
-/// One dispatch, experts, combine on `exchange` for every local rank and buffer set, checked. First mismatch or nothing.
+/// Dispatch, experts and combine for every local rank and micro-batch, checked: once split with all
+/// micro-batches in flight, once fused, so that every buffer set is used. Collective; a rank that finds a
+/// mismatch goes on to the end, so that the others do not wait for it. First mismatch of the local ranks or
+/// nothing.
 std::optional<Mismatch> run_oracle(Exchange& exchange, Oracle& oracle);
 
 }  // namespace epskew

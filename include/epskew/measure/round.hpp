@@ -4,8 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +14,7 @@
 namespace epskew {
 
 struct RoundPlan {
+  std::string label;     ///< names the round in messages
   int warmup = 5;        ///< untimed iterations per timing mode
   int iterations = 200;  ///< timed iterations per timing mode: the fewest that give a p99
   bool flush_cache = true;
@@ -23,15 +22,18 @@ struct RoundPlan {
 };
 
 struct RoundResult {
-  std::optional<Mismatch> before;  ///< nullopt: the oracle agreed
-  std::optional<Mismatch> after;
-  std::array<SampleMatrix, num_phases> phases;  ///< by Phase
-  SampleMatrix misalignment;                    ///< start minus first start
+  std::array<SampleMatrix, num_phases> phases;  ///< by Phase; empty where not measured
+  SampleMatrix misalignment;                    ///< all timing modes in order; start minus first start
   std::vector<MemoryUse> memory;                ///< [num_ranks]
+  std::int64_t flush_bytes = 0;                 ///< written by all processes together before every iteration
 };
 
-/// Collective over the world; the result is complete at the root only. `table` must fit the world's shape.
-RoundResult run_round(World& world, const ExchangeShape& shape, const ExchangeOptions& options,
-                      const RoutingTable& table, const RoundPlan& plan);
+/// Collective over the world; the result is complete at the root and empty elsewhere. `table` must fit the
+/// world's shape.
+///
+/// The oracle runs before and after the timing, on exact and on random data, and on what the last timed
+/// dispatch of every mode delivered. Throws WrongResult "round <label>, <when>: <first difference>" where it
+/// disagrees; so a result that is returned was right.
+RoundResult run_round(World& world, const RoutingTable& table, const RoundPlan& plan);
 
 }  // namespace epskew

@@ -8,11 +8,11 @@
 
 namespace epskew {
 
-/// The q-quantile (0 < q < 1) by linear interpolation between order statistics (Hyndman–Fan type 7). nullopt when
-/// fewer than min_samples_for(q) samples.
+/// The q-quantile (0 < q < 1) by linear interpolation between order statistics (Hyndman–Fan type 7). nullopt
+/// when fewer than min_samples_for(q) samples.
 std::optional<double> percentile(std::span<const double> samples, double q);
-/// Samples needed behind a quantile, so that at least two lie beyond it: ceil(2 / (1 - q)) for q >= 1/2, symmetrically
-/// below.
+/// Samples needed behind a quantile, so that at least two lie beyond it: ceil(2 / (1 - q)) for q >= 1/2,
+/// symmetrically below.
 int min_samples_for(double q);
 
 struct Summary {
@@ -26,9 +26,9 @@ struct RatioInterval {
   double low = 1;
   double high = 1;
 };
-/// median(numerator) / median(denominator) and its 95 % percentile-bootstrap interval, resampling both, `seed` fixed.
-/// nullopt where either has fewer than 5 samples.
-std::optional<RatioInterval> ratio_of_medians(std::span<const double> numerator, std::span<const double> denominator,
-                                              std::uint64_t seed);
+/// median(numerator) / median(denominator) and its 95 % percentile-bootstrap interval, resampling both,
+/// `seed` fixed. nullopt where either has fewer than 5 samples.
+std::optional<RatioInterval> ratio_of_medians(std::span<const double> numerator,
+                                              std::span<const double> denominator, std::uint64_t seed);
 
 }  // namespace epskew

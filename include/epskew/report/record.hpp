@@ -50,7 +50,7 @@ struct BuildRecord {
 
 struct ClockRecord {
   std::string source;
-  double resolution_ns = 0;  ///< smallest step seen between two readings
+  std::optional<double> resolution_ns;  ///< smallest step seen between two readings
 };
 
 struct ConfigRecord {
@@ -118,7 +118,8 @@ struct BandwidthRecord {
   std::map<std::string, RateRecord> send_logical;
   std::map<std::string, RateRecord> hot_receive;
   std::map<std::string, RateRecord> wire;
-  std::string wire_basis;  ///< what `wire` counts: "selections" or "messages"
+  std::map<std::string, std::string>
+      wire_basis;  ///< what `wire` counts in "dispatch" and "combine": "selections" or "messages"
 };
 
 /// Slowest-rank p50 over that of the balanced round, with its 95 % bootstrap interval; of dispatch_combine.

@@ -1,0 +1,62 @@
+#pragma once
+
+/// A whole run: rounds in order on one world, ending in a Record. What `epskew bench` and the Python package
+/// do.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "epskew/backends/registry.hpp"
+#include "epskew/measure/round.hpp"
+#include "epskew/report/record.hpp"
+#include "epskew/report/round_record.hpp"
+#include "epskew/workload/spec.hpp"
+
+namespace epskew {
+
+/// "1.0", "2.25": the shortest text that is the factor, with at least one decimal.
+std::string factor_label(double factor);
+
+/// The two rounds that every run starts with, for the shape of `spec` and its masking: experts drawn
+/// uniformly ("uniform"), then exactly balanced ("1.0"), whatever law `spec` has.
+std::vector<PlannedRound> base_rounds(const WorkloadSpec& spec);
+
+/// base_rounds, then one round for each of `factors` other than 1. Throws UsageError where a factor cannot be
+/// reached or stands there twice, before anything has run.
+std::vector<PlannedRound> plan_rounds(const WorkloadSpec& spec, std::span<const double> factors);
+
+struct SessionPlan {
+  std::string command = "bench";
+  std::vector<std::string> argv;
+  std::vector<PlannedRound> rounds;  ///< not empty; all of one number of ranks, experts and top-k
+  int hidden = 7168;
+  ExchangeOptions options;
+  RoundPlan round;              ///< its label is set for each round
+  std::string distribution;     ///< as asked for
+  std::vector<double> factors;  ///< as asked for
+  int num_masked = 0;
+  std::optional<std::string> trace;  ///< the recording that is replayed
+};
+
+/// What a caller may want to see on the way; only called at the root.
+struct SessionObserver {
+  std::function<void(const Record&)> started;  ///< provenance and configuration, no rounds
+  std::function<void(const std::string&, std::size_t, std::size_t)>
+      round_started;                                       ///< label, index, number of rounds
+  std::function<void(const RoundRecord&)> round_finished;  ///< without its cost of imbalance
+};
+
+/// The shape that holds every round of the plan.
+ExchangeShape shape_of(const SessionPlan& plan);
+
+/// Collective over the backend's world. nullopt where this process is not the root. Throws UsageError before
+/// a resource is touched where the backend cannot run the plan; WrongResult, RankLost and EnvironmentError as
+/// run_round does.
+std::optional<Record> run_session(const Backend& backend, const SessionPlan& plan,
+                                  const SessionObserver& observer);
+
+}  // namespace epskew

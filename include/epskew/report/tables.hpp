@@ -1,0 +1,21 @@
+#pragma once
+
+/// A record as text for a terminal: plain ASCII, at most 120 columns wide for times below one second.
+
+#include <string>
+
+#include "epskew/report/record.hpp"
+
+namespace epskew {
+
+/// What was run: backend, shape, formats, iterations. A few lines.
+std::string describe_run(const Record& record);
+/// A round with a line for each rank: its load, its times, how often it was the slowest.
+std::string describe_ranks(const RoundRecord& round);
+/// One line for a finished round, e.g. "3.0 (3.00)  dispatch+combine p50 1243.0 us, oracle passed".
+std::string describe_round(const RoundRecord& round);
+/// The per-rank token distribution; times of dispatch+combine, dispatch, combine, and of their halves; what
+/// imbalance costs. A "-" stands for null and a footnote says why.
+std::string tables(const Record& record);
+
+}  // namespace epskew

@@ -1,0 +1,45 @@
+#include "backends/cpu/shared_memory.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "epskew/support/error.hpp"
+
+namespace epskew::cpu {
+
+SharedMemory::SharedMemory(std::size_t bytes) : bytes_(bytes) {
+  file_ = memfd_create("epskew", MFD_CLOEXEC);
+  if (file_ < 0) throw_errno("memfd_create");
+  if (ftruncate(file_, static_cast<off_t>(bytes)) != 0) {
+    close(file_);
+    throw_errno("ftruncate of shared memory");
+  }
+  void* const mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file_, 0);
+  if (mapped == MAP_FAILED) {
+    close(file_);
+    throw_errno("mmap of shared memory");
+  }
+  data_ = static_cast<std::byte*>(mapped);
+}
+
+SharedMemory::~SharedMemory() {
+  if (data_ != nullptr) munmap(data_, bytes_);
+  if (file_ >= 0) close(file_);
+}
+
+std::int64_t SharedMemory::touched() const {
+  struct stat status {};
+  if (fstat(file_, &status) != 0) throw_errno("fstat of shared memory");
+  return static_cast<std::int64_t>(status.st_blocks) *
+         512;  // st_blocks counts 512-byte units whatever the page size
+}
+
+void SharedMemory::clear() {
+  if (fallocate(file_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes_)) != 0) {
+    throw_errno("fallocate of shared memory");
+  }
+}
+
+}  // namespace epskew::cpu

@@ -1,0 +1,143 @@
+#include "backends/cpu/supervisor.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+
+#include "epskew/support/error.hpp"
+
+namespace epskew::cpu {
+namespace {
+
+/// How long the others have to leave once the run is over.
+constexpr std::chrono::milliseconds grace{2000};
+constexpr int poll_ms = 50;
+
+}  // namespace
+
+Supervisor::Supervisor(std::vector<RankProcess>& processes, const Control& control,
+                       std::chrono::milliseconds timeout)
+    : processes_(processes), control_(control), timeout_(timeout), ranks_(processes.size()) {}
+
+std::vector<std::string> Supervisor::collect() {
+  while (!all_ended()) {
+    poll_once();
+    look_for_stopped();
+    if (end_of_grace_ && RankProcess::Clock::now() > *end_of_grace_) kill_stragglers();
+  }
+  throw_failure();
+  std::vector<std::string> reports;
+  for (Rank& rank : ranks_) reports.push_back(std::move(rank.outcome.text));
+  return reports;
+}
+
+bool Supervisor::all_ended() const {
+  return std::none_of(ranks_.begin(), ranks_.end(),
+                      [](const Rank& rank) { return rank.state == State::running; });
+}
+
+void Supervisor::poll_once() {
+  std::vector<pollfd> pipes;
+  std::vector<int> owners;
+  for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
+    if (ranks_[rank].state != State::running) continue;
+    pipes.push_back({processes_[rank].pipe(), POLLIN, 0});
+    owners.push_back(static_cast<int>(rank));
+  }
+  if (poll(pipes.data(), pipes.size(), poll_ms) <= 0) return;
+  for (std::size_t i = 0; i < pipes.size(); ++i) {
+    if (pipes[i].revents != 0) listen(owners[i]);
+  }
+}
+
+void Supervisor::listen(int rank) {
+  RankProcess& process = processes_[static_cast<std::size_t>(rank)];
+  if (!process.drain()) return;
+  const auto outcome = process.outcome();
+  const std::string how = process.reap();
+  if (!outcome) {
+    declare_dead(rank, how);
+    return;
+  }
+  Rank& state = ranks_[static_cast<std::size_t>(rank)];
+  state.state = State::ended;
+  state.outcome = *outcome;
+  if (outcome->kind != Outcome::Kind::report) end_run();
+}
+
+void Supervisor::look_for_stopped() {
+  const auto now = RankProcess::Clock::now();
+  for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
+    if (ranks_[rank].state != State::running) continue;
+    const auto since = processes_[rank].stopped_since();
+    if (!since || now - *since < timeout_) continue;
+    processes_[rank].kill();
+    processes_[rank].reap();
+    declare_dead(static_cast<int>(rank), fmt::format("was stopped for more than {} ms", timeout_.count()));
+  }
+}
+
+void Supervisor::declare_dead(int rank, std::string how) {
+  Rank& state = ranks_[static_cast<std::size_t>(rank)];
+  state.state = State::died;
+  state.fate = fmt::format("rank {} {} in {}", rank, how, last_seen(rank));
+  end_run();
+}
+
+void Supervisor::end_run() {
+  if (!end_of_grace_) end_of_grace_ = RankProcess::Clock::now() + grace;
+  std::uint32_t running = 0;
+  control_.abort().compare_exchange_strong(running, static_cast<std::uint32_t>(control_.num_ranks()) + 1);
+  control_.ring_all();
+}
+
+void Supervisor::kill_stragglers() {
+  for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
+    if (ranks_[rank].state != State::running) continue;
+    const bool stopped = processes_[rank].stopped_since().has_value();
+    processes_[rank].kill();
+    processes_[rank].reap();
+    declare_dead(static_cast<int>(rank), stopped ? "was stopped" : "did not come back");
+  }
+}
+
+std::string Supervisor::last_seen(int rank) const {
+  const RankControl& control = control_.rank(rank);
+  const auto activity = static_cast<Activity>(control.activity.load(std::memory_order_relaxed));
+  return fmt::format("{} of micro-batch {}", name_of(activity),
+                     control.batch.load(std::memory_order_relaxed));
+}
+
+void Supervisor::throw_failure() const {
+  std::string lost;
+  for (const Rank& rank : ranks_) {
+    if (rank.state == State::died) lost += (lost.empty() ? "" : "; ") + rank.fate;
+  }
+  if (!lost.empty()) throw RankLost(lost + describe_waiters());
+  // A rank's own mistake or finding explains a timeout of the others, so it comes first.
+  for (const Rank& rank : ranks_) {
+    const auto kind = rank.outcome.kind;
+    if (kind != Outcome::Kind::report && kind != Outcome::Kind::aborted && kind != Outcome::Kind::rank_lost) {
+      rethrow(rank.outcome);
+    }
+  }
+  for (const Rank& rank : ranks_) {
+    if (rank.outcome.kind == Outcome::Kind::rank_lost) rethrow(rank.outcome);
+  }
+  for (const Rank& rank : ranks_) {
+    if (rank.outcome.kind == Outcome::Kind::aborted) rethrow(rank.outcome);
+  }
+}
+
+std::string Supervisor::describe_waiters() const {
+  std::string waiters;
+  for (const Rank& rank : ranks_) {
+    const bool waited =
+        rank.outcome.kind == Outcome::Kind::rank_lost || rank.outcome.kind == Outcome::Kind::aborted;
+    if (rank.state == State::ended && waited) waiters += "; " + rank.outcome.text;
+  }
+  return waiters;
+}
+
+}  // namespace epskew::cpu

@@ -1,0 +1,29 @@
+#include "epskew/measure/samples.hpp"
+
+#include <algorithm>
+
+namespace epskew {
+
+std::vector<double> slowest_rank(const SampleMatrix& samples) {
+  std::vector<double> slowest;
+  for (auto row = samples.us.begin(); row != samples.us.end(); row += samples.num_ranks) {
+    slowest.push_back(*std::max_element(row, row + samples.num_ranks));
+  }
+  return slowest;
+}
+
+std::vector<double> times_of_rank(const SampleMatrix& samples, int rank) {
+  std::vector<double> times;
+  for (int i = 0; i < samples.iterations(); ++i) times.push_back(samples.at(i, rank));
+  return times;
+}
+
+std::vector<std::int64_t> times_slowest(const SampleMatrix& samples) {
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(samples.num_ranks));
+  for (auto row = samples.us.begin(); row != samples.us.end(); row += samples.num_ranks) {
+    ++counts[static_cast<std::size_t>(std::max_element(row, row + samples.num_ranks) - row)];
+  }
+  return counts;
+}
+
+}  // namespace epskew

@@ -1,0 +1,39 @@
+#include "measure/timing.hpp"
+
+#include <optional>
+
+#include "measure/cache_flush.hpp"
+
+namespace epskew {
+namespace {
+
+std::optional<CacheFlush> make_flush(const Exchange& exchange, const RoundPlan& plan) {
+  if (!plan.flush_cache) return std::nullopt;
+  const double share = static_cast<double>(exchange.local_ranks().size()) / exchange.shape().num_ranks;
+  return CacheFlush(last_level_cache_bytes(), share);
+}
+
+}  // namespace
+
+RankReport time_modes(Exchange& exchange, const RoundPlan& plan,
+                      const std::function<void(TimingMode)>& after_mode) {
+  const auto ranks = exchange.local_ranks();
+  RankReport report;
+  report.ranks.assign(ranks.begin(), ranks.end());
+  auto flush = make_flush(exchange, plan);
+  if (flush) report.flush_bytes = flush->bytes();
+  for (std::size_t mode = 0; mode < all_timing_modes.size(); ++mode) {
+    for (int i = -plan.warmup; i < plan.iterations; ++i) {
+      std::vector<IterationSample> samples(ranks.size());
+      if (flush) flush->flush();
+      exchange.measure(all_timing_modes[mode], samples);
+      if (i >= 0) report.samples[mode].insert(report.samples[mode].end(), samples.begin(), samples.end());
+    }
+    after_mode(all_timing_modes[mode]);
+  }
+  for (int local = 0; local < static_cast<int>(ranks.size()); ++local)
+    report.memory.push_back(exchange.memory(local));
+  return report;
+}
+
+}  // namespace epskew

@@ -1,0 +1,116 @@
+#include "epskew/report/bandwidth.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+namespace epskew {
+namespace {
+
+/// Bytes of the two halves of an operation.
+struct Halves {
+  std::int64_t dispatch = 0;
+  std::int64_t combine = 0;
+};
+
+bool has_variant(const ExchangeOptions& options, const char* name, const char* value) {
+  const auto found = options.variants.find(name);
+  return found != options.variants.end() && found->second == value;
+}
+
+std::int64_t row_sum(const std::vector<std::int64_t>& matrix, std::size_t ranks, std::size_t row) {
+  const auto begin = matrix.begin() + static_cast<std::ptrdiff_t>(row * ranks);
+  return std::accumulate(begin, begin + static_cast<std::ptrdiff_t>(ranks), std::int64_t{0});
+}
+
+std::int64_t column_sum(const std::vector<std::int64_t>& matrix, std::size_t ranks, std::size_t column) {
+  std::int64_t sum = 0;
+  for (std::size_t row = 0; row < ranks; ++row) sum += matrix[row * ranks + column];
+  return sum;
+}
+
+Halves send_logical(const RoutingLoad& load, Halves unit) {
+  const auto bytes = [&](std::int64_t each) {
+    return static_cast<std::int64_t>(std::llround(load.rank.mean * static_cast<double>(each)));
+  };
+  return {bytes(unit.dispatch), bytes(unit.combine)};
+}
+
+// In dispatch a rank takes in its load, in combine the results for its own tokens.
+Halves hot_receive(const RoutingLoad& load, Halves unit) {
+  const std::size_t ranks = load.rank.loads.size();
+  const auto hot = static_cast<std::size_t>(load.rank.hot);
+  return {load.rank.max * unit.dispatch, row_sum(load.selections, ranks, hot) * unit.combine};
+}
+
+/// Bytes that leave each rank, by half.
+std::vector<Halves> leaving(const RoutingLoad& load, const BandwidthRecord& record, Halves unit) {
+  const std::size_t ranks = load.rank.loads.size();
+  const auto copies = [&](const char* half) -> const std::vector<std::int64_t>& {
+    return record.wire_basis.at(half) == "messages" ? load.messages : load.selections;
+  };
+  const auto& there = copies("dispatch");
+  const auto& back = copies("combine");
+  std::vector<Halves> bytes(ranks);
+  for (std::size_t rank = 0; rank < ranks; ++rank) {
+    const std::size_t local = rank * ranks + rank;
+    bytes[rank] = {(row_sum(there, ranks, rank) - there[local]) * unit.dispatch,
+                   (column_sum(back, ranks, rank) - back[local]) * unit.combine};
+  }
+  return bytes;
+}
+
+template <class Count>
+std::int64_t largest(const std::vector<Halves>& ranks, Count count) {
+  std::int64_t most = 0;
+  for (const Halves& rank : ranks) most = std::max(most, count(rank));
+  return most;
+}
+
+}  // namespace
+
+std::int64_t dispatch_bytes_per_selection(DispatchFormat format, int hidden) {
+  const std::int64_t channels = hidden;
+  return is_fp8(format) ? channels + channels / scale_group * 4 + 16 : channels * 2;
+}
+
+std::int64_t combine_bytes_per_selection(CombineFormat format, int hidden) {
+  const std::int64_t channels = hidden;
+  return format == CombineFormat::logfmt10 ? channels * 10 / 8 + channels / scale_group * 4 : channels * 2;
+}
+
+BandwidthRecord bandwidth_of(const RoutingLoad& load,
+                             const std::array<std::optional<PhaseRecord>, num_phases>& timing, int hidden,
+                             const ExchangeOptions& options) {
+  const Halves unit{dispatch_bytes_per_selection(options.dispatch, hidden),
+                    combine_bytes_per_selection(options.combine, hidden)};
+  const auto rate = [&](Phase phase, std::int64_t bytes) {
+    const auto& measured = timing[static_cast<std::size_t>(phase)];
+    RateRecord record{bytes, std::nullopt};
+    // bytes a microsecond are 1e6 bytes a second
+    if (measured && measured->slowest_rank.p50)
+      record.gb_per_s = static_cast<double>(bytes) / *measured->slowest_rank.p50 / 1e3;
+    return record;
+  };
+  const auto rates = [&](std::int64_t dispatch, std::int64_t combine, std::int64_t both) {
+    return std::map<std::string, RateRecord>{{"dispatch", rate(Phase::dispatch, dispatch)},
+                                             {"combine", rate(Phase::combine, combine)},
+                                             {"dispatch_combine", rate(Phase::dispatch_combine, both)}};
+  };
+
+  BandwidthRecord record;
+  record.wire_basis["dispatch"] = has_variant(options, "dispatch", "dedup") ? "messages" : "selections";
+  record.wire_basis["combine"] = has_variant(options, "combine", "prereduce") ? "messages" : "selections";
+  const Halves sent = send_logical(load, unit);
+  const Halves taken = hot_receive(load, unit);
+  const std::vector<Halves> left = leaving(load, record, unit);
+  record.send_logical = rates(sent.dispatch, sent.combine, sent.dispatch + sent.combine);
+  record.hot_receive = rates(taken.dispatch, taken.combine, taken.dispatch + taken.combine);
+  record.wire = rates(largest(left, [](const Halves& rank) { return rank.dispatch; }),
+                      largest(left, [](const Halves& rank) { return rank.combine; }),
+                      largest(left, [](const Halves& rank) { return rank.dispatch + rank.combine; }));
+  return record;
+}
+
+}  // namespace epskew

@@ -1,0 +1,98 @@
+#include "epskew/report/round_record.hpp"
+
+#include <algorithm>
+
+#include "epskew/report/bandwidth.hpp"
+#include "epskew/routing/digest.hpp"
+#include "epskew/routing/load.hpp"
+
+namespace epskew {
+namespace {
+
+PhaseRecord::PerRank reduce_ranks(const SampleMatrix& samples) {
+  PhaseRecord::PerRank per_rank;
+  for (int rank = 0; rank < samples.num_ranks; ++rank) {
+    const Summary summary = summarise(times_of_rank(samples, rank));
+    per_rank.mean.push_back(*summary.mean);
+    per_rank.min.push_back(*summary.min);
+    per_rank.max.push_back(*summary.max);
+  }
+  return per_rank;
+}
+
+MemoryRecord memory_of(const std::vector<MemoryUse>& ranks) {
+  MemoryRecord record;
+  for (const MemoryUse& use : ranks) {
+    record.reserved_bytes.push_back(use.reserved);
+    record.touched_bytes.push_back(use.touched);
+  }
+  return record;
+}
+
+std::optional<RatioInterval> cost_of_phase(const RoundRecord& round, const RoundRecord& balanced, Phase phase,
+                                           std::uint64_t seed) {
+  const auto& mine = round.phase(phase);
+  const auto& reference = balanced.phase(phase);
+  if (!mine || !reference) return std::nullopt;
+  return ratio_of_medians(slowest_rank(mine->samples_us), slowest_rank(reference->samples_us), seed);
+}
+
+std::optional<CostRecord> cost_of(const RoundRecord& round, const RoundRecord& balanced, std::uint64_t seed) {
+  const auto whole = cost_of_phase(round, balanced, Phase::dispatch_combine, seed);
+  if (!whole) return std::nullopt;
+  CostRecord cost{whole->ratio, whole->low, whole->high, balanced.label, {}};
+  for (const Phase phase : all_phases()) {
+    if (const auto ratio = cost_of_phase(round, balanced, phase, seed))
+      cost.phases[std::string(name_of(phase))] = *ratio;
+  }
+  return cost;
+}
+
+}  // namespace
+
+std::optional<PhaseRecord> reduce_phase(const SampleMatrix& samples, int hot_rank) {
+  if (samples.us.empty()) return std::nullopt;
+  PhaseRecord record;
+  record.samples_us = samples;
+  record.slowest_rank = summarise(slowest_rank(samples));
+  record.hot_rank = summarise(times_of_rank(samples, hot_rank));
+  record.per_rank = reduce_ranks(samples);
+  const Summary over_ranks = summarise(record.per_rank.mean);
+  record.over_ranks = {*over_ranks.mean, *over_ranks.min, *over_ranks.max};
+  record.times_slowest = times_slowest(samples);
+  return record;
+}
+
+RoundRecord make_round_record(const PlannedRound& planned, const RoundResult& result, int hidden,
+                              const ExchangeOptions& options) {
+  const Workload& workload = planned.workload;
+  RoundRecord record;
+  record.label = planned.label;
+  record.target_factor = planned.target_factor;
+  record.workload = {workload.distribution,  workload.parameters,   workload.seed,
+                     digest(workload.table), workload.feasible_max, workload.uniform_floor};
+  record.load = count_load(workload.table);
+  record.oracle = {"passed", "passed"};
+  for (const Phase phase : all_phases()) {
+    const auto index = static_cast<std::size_t>(phase);
+    record.timing[index] = reduce_phase(result.phases[index], record.load.rank.hot);
+  }
+  record.bandwidth = bandwidth_of(record.load, record.timing, hidden, options);
+  record.memory = memory_of(result.memory);
+  if (!result.misalignment.us.empty()) {
+    record.misalignment =
+        MisalignmentRecord{result.misalignment, summarise(slowest_rank(result.misalignment))};
+  }
+  return record;
+}
+
+void add_costs(std::vector<RoundRecord>& rounds, std::uint64_t seed) {
+  const auto balanced = std::find_if(rounds.begin(), rounds.end(),
+                                     [](const RoundRecord& round) { return round.target_factor == 1.0; });
+  if (balanced == rounds.end()) return;
+  for (auto round = rounds.begin(); round != rounds.end(); ++round) {
+    if (round != balanced) round->cost_of_imbalance = cost_of(*round, *balanced, seed);
+  }
+}
+
+}  // namespace epskew

@@ -1,0 +1,168 @@
+#include "epskew/report/session.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "epskew/report/provenance.hpp"
+#include "epskew/support/error.hpp"
+#include "epskew/workload/generate.hpp"
+
+namespace epskew {
+namespace {
+
+// A backend with a clock of its own says so among its facts, "clock: name".
+ClockRecord clock_of(const std::vector<std::string>& facts) {
+  constexpr std::string_view key = "clock: ";
+  for (const std::string& fact : facts) {
+    if (fact.starts_with(key)) return {fact.substr(key.size()), std::nullopt};
+  }
+  return describe_steady_clock();
+}
+
+std::vector<std::int32_t> most_tokens(const std::vector<PlannedRound>& rounds) {
+  std::vector<std::int32_t> tokens(rounds.front().workload.table.tokens_per_rank.size());
+  for (const PlannedRound& round : rounds) {
+    const auto& mine = round.workload.table.tokens_per_rank;
+    for (std::size_t rank = 0; rank < tokens.size(); ++rank)
+      tokens[rank] = std::max(tokens[rank], mine.at(rank));
+  }
+  return tokens;
+}
+
+ConfigRecord describe_config(const Backend& backend, const SessionPlan& plan) {
+  const ExchangeShape shape = shape_of(plan);
+  ConfigRecord config;
+  config.num_ranks = shape.num_ranks;
+  config.num_experts = shape.num_experts;
+  config.topk = shape.topk;
+  config.hidden = shape.hidden;
+  config.max_tokens = shape.max_tokens;
+  config.tokens_per_rank = most_tokens(plan.rounds);
+  config.dispatch_format = name_of(plan.options.dispatch);
+  config.combine_format = name_of(plan.options.combine);
+  config.backend = backend.name();
+  config.variants = plan.options.variants;
+  config.backend_facts = backend.facts();
+  config.micro_batches = plan.options.micro_batches;
+  config.timeout_ms = plan.options.timeout.count();
+  config.iterations = plan.round.iterations;
+  config.warmup = plan.round.warmup;
+  config.flush_cache = plan.round.flush_cache;
+  config.clock = clock_of(config.backend_facts);
+  config.distribution = plan.distribution;
+  config.imbalance_factors = plan.factors;
+  config.num_masked = plan.num_masked;
+  config.seed = plan.round.seed;
+  config.trace = plan.trace;
+  return config;
+}
+
+Record begin_record(const Backend& backend, const SessionPlan& plan) {
+  Record record;
+  record.command = plan.command;
+  record.argv = plan.argv;
+  record.config = describe_config(backend, plan);
+  add_provenance(record);
+  return record;
+}
+
+template <class Callback, class... Arguments>
+void notify(const Callback& callback, Arguments&&... arguments) {
+  if (callback) callback(std::forward<Arguments>(arguments)...);
+}
+
+void check_plan(const SessionPlan& plan) {
+  if (plan.rounds.empty())
+    throw UsageError("there is no round to run (no layer or factor was chosen); choose one");
+  const RoutingTable& first = plan.rounds.front().workload.table;
+  for (const PlannedRound& round : plan.rounds) {
+    const RoutingTable& table = round.workload.table;
+    if (table.num_ranks() != first.num_ranks() || table.num_experts != first.num_experts ||
+        table.topk != first.topk) {
+      throw UsageError(
+          fmt::format("round {} has another number of ranks, experts or experts a token than round {} (all "
+                      "rounds share one exchange); run it by itself",
+                      round.label, plan.rounds.front().label));
+    }
+  }
+}
+
+}  // namespace
+
+std::string factor_label(double factor) {
+  std::string label = fmt::format("{}", factor);
+  if (label.find_first_not_of("0123456789") == std::string::npos) label += ".0";
+  return label;
+}
+
+std::vector<PlannedRound> base_rounds(const WorkloadSpec& spec) {
+  WorkloadSpec plain = spec;
+  plain.family = Family::uniform;
+  plain.shape.reset();
+  plain.pattern = Pattern::none;
+  plain.level = LawLevel::rank;
+  plain.placement.reset();
+  plain.sampling = Sampling::exact;
+  plain.factor.reset();
+  WorkloadSpec balanced = plain;
+  balanced.factor = 1.0;
+  return {{"uniform", std::nullopt, generate(plain)}, {factor_label(1.0), 1.0, generate(balanced)}};
+}
+
+std::vector<PlannedRound> plan_rounds(const WorkloadSpec& spec, std::span<const double> factors) {
+  std::vector<PlannedRound> rounds = base_rounds(spec);
+  std::set<double> seen;
+  for (const double factor : factors) {
+    if (!seen.insert(factor).second) {
+      throw UsageError(
+          fmt::format("--imbalance-factors has {} twice (every factor is one round); name it once",
+                      factor_label(factor)));
+    }
+    if (factor == 1.0) continue;
+    WorkloadSpec skewed = spec;
+    skewed.factor = factor;
+    rounds.push_back({factor_label(factor), factor, generate(skewed)});
+  }
+  return rounds;
+}
+
+ExchangeShape shape_of(const SessionPlan& plan) {
+  const RoutingTable& table = plan.rounds.front().workload.table;
+  ExchangeShape shape;
+  shape.num_ranks = table.num_ranks();
+  shape.num_experts = table.num_experts;
+  shape.topk = table.topk;
+  shape.hidden = plan.hidden;
+  shape.max_tokens = 0;
+  for (const PlannedRound& round : plan.rounds) {
+    shape.max_tokens = std::max(shape.max_tokens, round.workload.table.max_tokens());
+  }
+  return shape;
+}
+
+std::optional<Record> run_session(const Backend& backend, const SessionPlan& plan,
+                                  const SessionObserver& observer) {
+  check_plan(plan);
+  const auto world = backend.make_world(shape_of(plan), plan.options);
+  const bool is_root = world->is_root();
+  Record record = begin_record(backend, plan);
+  if (is_root) notify(observer.started, record);
+  for (std::size_t i = 0; i < plan.rounds.size(); ++i) {
+    const PlannedRound& planned = plan.rounds[i];
+    RoundPlan round = plan.round;
+    round.label = planned.label;
+    if (is_root) notify(observer.round_started, planned.label, i, plan.rounds.size());
+    const RoundResult result = run_round(*world, planned.workload.table, round);
+    if (!is_root) continue;
+    record.config.flush_bytes = result.flush_bytes;
+    record.rounds.push_back(make_round_record(planned, result, plan.hidden, plan.options));
+    notify(observer.round_finished, record.rounds.back());
+  }
+  if (!is_root) return std::nullopt;
+  add_costs(record.rounds, plan.round.seed);
+  return record;
+}
+
+}  // namespace epskew
