@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "epskew/support/error.hpp"
+#include "fit/policy.hpp"
 
 namespace epskew::fit {
 namespace {
@@ -21,7 +22,7 @@ double literature_top(LawFamily family, Shape shape, int n) {
     case LawFamily::shifted_lognormal:
       return std::exp(shape.first * normal_quantile(last_position(n)));
     case LawFamily::gamma:
-      return boost::math::gamma_p_inv(shape.first, last_position(n));
+      return boost::math::gamma_p_inv(shape.first, last_position(n), DoubleOnly());
     case LawFamily::weibull:
       return std::pow(-std::log(0.5 / n), 1 / shape.first);
     case LawFamily::normal:
@@ -34,7 +35,7 @@ double literature_top(LawFamily family, Shape shape, int n) {
 }
 
 double normal_quantile(double p) {
-  return -std::sqrt(2.0) * boost::math::erfc_inv(2 * p);
+  return -std::sqrt(2.0) * boost::math::erfc_inv(2 * p, DoubleOnly());
 }
 
 bool has_offset(LawFamily family) {
