@@ -1,0 +1,189 @@
+// Rank processes that die, hang or fail: the run ends in time, says who and where, and leaves nothing behind.
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "conformance/tables.hpp"
+#include "epskew/backends/registry.hpp"
+#include "epskew/exchange/oracle.hpp"
+#include "epskew/support/error.hpp"
+
+namespace epskew::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Children of this process that have not been reaped, zombies included.
+int num_children() {
+  int count = 0;
+  std::ifstream list("/proc/self/task/" + std::to_string(getpid()) + "/children");
+  for (pid_t pid = 0; list >> pid;) ++count;
+  return count;
+}
+
+class CpuFailure : public ::testing::Test {
+ protected:
+  CpuFailure() : table_(make_table({std::vector<std::int32_t>(4, 6), 16, 4})), shape_(shape_of(table_, 256)) {
+    options_.timeout = 400ms;
+    world_ = find_backend("cpu")->make_world(shape_, options_);
+  }
+
+  /// Runs operations in a loop; before the `n`-th phase call the rank 2 does `act`. Returns what the run
+  /// threw.
+  template <class Act>
+  std::string run_until_lost(int n, Act&& act) {
+    try {
+      world_->run([&](Exchange& exchange) {
+        Oracle oracle(table_, shape_, options_, OracleData::exact, 1);
+        const int rank = exchange.local_ranks()[0];
+        exchange.set_input(0, 0, oracle.input(rank));
+        int call = 0;
+        const auto step = [&](auto&& phase) {
+          if (rank == 2 && call++ == n) act();
+          phase();
+        };
+        for (int i = 0; i < 10; ++i) {
+          step([&] { exchange.dispatch_send(0); });
+          step([&] { exchange.dispatch_recv(0); });
+          step([&] { exchange.combine_send(0); });
+          step([&] { exchange.combine_recv(0); });
+        }
+        return std::string();
+      });
+    } catch (const RankLost& lost) {
+      return lost.what();
+    }
+    return "nothing was thrown";
+  }
+
+  /// The world must be as good as new.
+  void expect_usable() {
+    const auto reports = world_->run([&](Exchange& exchange) {
+      Oracle oracle(table_, shape_, options_, OracleData::exact, 1);
+      const auto mismatch = run_oracle(exchange, oracle);
+      return mismatch ? to_string(*mismatch) : std::string("right");
+    });
+    EXPECT_EQ(reports, std::vector<std::string>(4, "right"));
+  }
+
+  RoutingTable table_;
+  ExchangeShape shape_;
+  ExchangeOptions options_;
+  std::unique_ptr<World> world_;
+};
+
+class Deaths : public CpuFailure, public ::testing::WithParamInterface<int> {};
+
+TEST_P(Deaths, KilledRankIsNamedAndNobodyHangs) {
+  const auto start = std::chrono::steady_clock::now();
+
+  const std::string message = run_until_lost(GetParam(), [] { raise(SIGKILL); });
+
+  EXPECT_NE(message.find("rank 2 was killed by signal 9"), std::string::npos) << message;
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 10s);
+  EXPECT_EQ(num_children(), 0);
+  expect_usable();
+}
+
+TEST_P(Deaths, StoppedRankIsNamedWithThoseWhoWaited) {
+  const std::string message = run_until_lost(GetParam(), [] { raise(SIGSTOP); });
+
+  EXPECT_NE(message.find("rank 2 was stopped"), std::string::npos) << message;
+  EXPECT_NE(message.find("waited for rank 2 in "), std::string::npos) << message;
+  EXPECT_EQ(num_children(), 0);
+  expect_usable();
+}
+
+// Before each of the four phases of the first and of a later operation.
+INSTANTIATE_TEST_SUITE_P(Phases, Deaths, ::testing::Values(0, 1, 2, 3, 20, 21, 22, 23));
+
+TEST_F(CpuFailure, ARankThatLeavesWithoutAWordIsNamed) {
+  const std::string message = run_until_lost(5, [] { _exit(7); });
+
+  EXPECT_NE(message.find("rank 2 exited with status 7"), std::string::npos) << message;
+}
+
+TEST_F(CpuFailure, ARankThatNeverComesBackIsNamed) {
+  const std::string message = run_until_lost(2, [] { std::this_thread::sleep_for(1h); });
+
+  EXPECT_NE(message.find("rank 2 did not come back"), std::string::npos) << message;
+  EXPECT_NE(message.find("waited for rank 2 in combine_"), std::string::npos) << message;
+  EXPECT_EQ(num_children(), 0);
+}
+
+template <class Error>
+void expect_carried(World& world) {
+  try {
+    world.run([](Exchange& exchange) -> std::string {
+      if (exchange.local_ranks()[0] == 1) throw Error("from rank 1");
+      exchange.align();
+      return {};
+    });
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "from rank 1");
+  }
+}
+
+TEST_F(CpuFailure, ExceptionsKeepTheirType) {
+  expect_carried<UsageError>(*world_);
+  expect_carried<WrongResult>(*world_);
+  expect_carried<EnvironmentError>(*world_);
+  expect_carried<RankLost>(*world_);
+  expect_usable();
+}
+
+TEST_F(CpuFailure, LargeReportsArriveWhole) {
+  const auto reports = world_->run([](Exchange& exchange) {
+    return std::string(3'000'000, static_cast<char>('a' + exchange.local_ranks()[0]));
+  });
+
+  for (std::size_t rank = 0; rank < 4; ++rank) {
+    EXPECT_EQ(reports[rank], std::string(3'000'000, static_cast<char>('a' + rank)));
+  }
+}
+
+// A parent killed in the middle of a run takes its ranks with it.
+TEST_F(CpuFailure, RanksDieWithTheirParent) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t parent = fork();
+  if (parent == 0) {
+    try {
+      world_->run([&](Exchange&) {
+        const pid_t pid = getpid();
+        if (write(ends[1], &pid, sizeof pid) != sizeof pid) _exit(1);
+        std::this_thread::sleep_for(1h);
+        return std::string();
+      });
+    } catch (...) {
+    }
+    _exit(0);
+  }
+  std::vector<pid_t> ranks(4);
+  for (pid_t& rank : ranks) ASSERT_EQ(read(ends[0], &rank, sizeof rank), static_cast<ssize_t>(sizeof rank));
+
+  kill(parent, SIGKILL);
+  waitpid(parent, nullptr, 0);
+
+  const auto alive = [](pid_t pid) {
+    std::ifstream status("/proc/" + std::to_string(pid) + "/stat");
+    std::string id, name, state;
+    return static_cast<bool>(status >> id >> name >> state) && state != "Z" && state != "X";
+  };
+  for (const pid_t rank : ranks) {
+    for (int i = 0; i < 200 && alive(rank); ++i) std::this_thread::sleep_for(20ms);
+    EXPECT_FALSE(alive(rank)) << rank;
+  }
+}
+
+}  // namespace
+}  // namespace epskew::testing
