@@ -1,0 +1,157 @@
+#include "epskew/report/session.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+
+#include "epskew/report/json.hpp"
+#include "epskew/support/error.hpp"
+#include "epskew/workload/generate.hpp"
+#include "fakes/forwarding.hpp"
+
+namespace epskew {
+namespace {
+
+WorkloadSpec small_spec() {
+  WorkloadSpec spec;
+  spec.num_experts = 16;
+  spec.topk = 2;
+  spec.tokens_per_rank = {16, 16, 16, 16};
+  spec.num_masked = 2;
+  spec.seed = 5;
+  return spec;
+}
+
+SessionPlan small_plan(std::vector<double> factors) {
+  SessionPlan plan;
+  plan.argv = {"epskew", "bench"};
+  plan.rounds = plan_rounds(small_spec(), factors);
+  plan.hidden = 128;
+  plan.round.warmup = 1;
+  plan.round.iterations = 6;
+  plan.round.flush_cache = false;
+  plan.distribution = "lognormal";
+  plan.factors = std::move(factors);
+  return plan;
+}
+
+std::vector<std::string> labels(const std::vector<PlannedRound>& rounds) {
+  std::vector<std::string> found;
+  for (const PlannedRound& round : rounds) found.push_back(round.label);
+  return found;
+}
+
+/// Flips one bit of what a phase delivers to a rank, from a given call on.
+class Corrupting final : public test::ForwardingExchange {
+ public:
+  Corrupting(Exchange& inner, int good_combines) : ForwardingExchange(inner), good_(good_combines) {}
+  std::span<const BFloat16> combine_output(int local, int batch) override {
+    const auto right = ForwardingExchange::combine_output(local, batch);
+    if (local != 2 || good_-- > 0) return right;
+    wrong_.assign(right.begin(), right.end());
+    wrong_.at(3 * 128 + 7).bits ^= 0x4000;
+    return wrong_;
+  }
+
+ private:
+  int good_;
+  std::vector<BFloat16> wrong_;
+};
+
+std::string problem_with(int good_combines) {
+  const test::ForwardingBackend backend(
+      [=](Exchange& inner) { return std::make_unique<Corrupting>(inner, good_combines); });
+  try {
+    run_session(backend, small_plan({}), {});
+  } catch (const WrongResult& error) {
+    return error.what();
+  }
+  return "nothing";
+}
+
+TEST(FactorLabel, HasADecimal) {
+  EXPECT_EQ(factor_label(1), "1.0");
+  EXPECT_EQ(factor_label(2.5), "2.5");
+  EXPECT_EQ(factor_label(12), "12.0");
+}
+
+TEST(PlanRounds, UniformAndBalancedComeFirstAndOnce) {
+  const auto rounds = plan_rounds(small_spec(), std::array{1.0, 2.0, 3.0});
+
+  EXPECT_EQ(labels(rounds), (std::vector<std::string>{"uniform", "1.0", "2.0", "3.0"}));
+  EXPECT_EQ(rounds[0].target_factor, std::nullopt);
+  EXPECT_EQ(rounds[3].target_factor, 3.0);
+}
+
+TEST(PlanRounds, TheBalancedRoundIsBalancedWhateverTheLaw) {
+  WorkloadSpec spec = small_spec();
+  spec.sampling = Sampling::multinomial;
+  spec.pattern = Pattern::k_hot;
+  spec.hot_experts = 4;
+
+  const auto rounds = base_rounds(spec);
+
+  const LoadMetrics load = count_load(rounds.at(1).workload.table).rank;
+  EXPECT_LE(load.max - load.min, 1);
+}
+
+TEST(PlanRounds, RefusesBeforeAnythingRuns) {
+  EXPECT_THROW(plan_rounds(small_spec(), std::array{2.0, 2.0}), UsageError);
+  EXPECT_THROW(plan_rounds(small_spec(), std::array{99.0}), UsageError);
+}
+
+TEST(Session, MakesACompleteRecord) {
+  const auto record = run_session(*find_backend("reference"), small_plan({2.0}), {});
+
+  ASSERT_TRUE(record);
+  ASSERT_EQ(record->rounds.size(), 3u);
+  const RoundRecord& skewed = record->rounds[2];
+  EXPECT_NEAR(skewed.load.rank.factor, 2.0, 0.02);
+  EXPECT_EQ(skewed.oracle.after, "passed");
+  EXPECT_EQ(skewed.phase(Phase::dispatch_combine)->samples_us.iterations(), 6);
+  EXPECT_EQ(skewed.phase(Phase::combine_recv)->samples_us.num_ranks, 4);
+  EXPECT_TRUE(skewed.cost_of_imbalance);
+  EXPECT_FALSE(record->rounds[1].cost_of_imbalance);
+  EXPECT_EQ(record->config.max_tokens, 16);
+  EXPECT_EQ(to_json(from_json(to_json(*record), "r")), to_json(*record));
+}
+
+TEST(Session, TellsTheObserverWhatHappens) {
+  std::vector<std::string> events;
+  SessionObserver observer;
+  observer.started = [&](const Record& record) { events.push_back("start " + record.config.backend); };
+  observer.round_started = [&](const std::string& label, std::size_t index, std::size_t total) {
+    events.push_back(label + " " + std::to_string(index) + "/" + std::to_string(total));
+  };
+  observer.round_finished = [&](const RoundRecord& round) { events.push_back("done " + round.label); };
+
+  run_session(*find_backend("reference"), small_plan({}), observer);
+
+  EXPECT_EQ(events, (std::vector<std::string>{"start reference", "uniform 0/2", "done uniform", "1.0 1/2",
+                                              "done 1.0"}));
+}
+
+TEST(Session, AWrongResultNamesRoundTimeRankTokenAndColumn) {
+  const std::string before = problem_with(0);
+  // Each oracle looks at two combines; two oracles before the timing pass, the third look is after it.
+  const std::string after = problem_with(4);
+
+  EXPECT_EQ(before.find("round uniform, before the timing: combine: rank 2, token 3, column 7"), 0u)
+      << before;
+  EXPECT_EQ(after.find("round uniform, after the timing: combine: rank 2, token 3, column 7"), 0u) << after;
+}
+
+TEST(Session, RefusesRoundsThatDoNotShareAShape) {
+  SessionPlan plan = small_plan({});
+  WorkloadSpec other = small_spec();
+  other.topk = 3;
+  plan.rounds.push_back({"other", std::nullopt, generate(other)});
+
+  EXPECT_THROW(run_session(*find_backend("reference"), plan, {}), UsageError);
+  plan.rounds.clear();
+  EXPECT_THROW(run_session(*find_backend("reference"), plan, {}), UsageError);
+}
+
+}  // namespace
+}  // namespace epskew
