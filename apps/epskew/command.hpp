@@ -1,11 +1,16 @@
 #pragma once
 
-/// One function a command: adds its subcommand with flags and a callback that runs it. Parsing and wiring only.
+/// One function a command: adds its subcommand with flags and a callback that runs it. Parsing and wiring
+/// only.
 
 #include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
 
 namespace epskew::app {
 
+/// `argv` is the whole command line, for the record.
+void add_bench(CLI::App& app, const std::vector<std::string>& argv);
 void add_info(CLI::App& app);
 
 }  // namespace epskew::app

@@ -19,13 +19,16 @@ int main(int argc, char** argv) {
   CLI::App app{"What load imbalance costs expert-parallel dispatch and combine.", "epskew"};
   app.require_subcommand(1);
   app.set_version_flag("--version", EPSKEW_VERSION);
+  epskew::app::add_bench(app, {argv, argv + argc});
   epskew::app::add_info(app);
   try {
     app.parse(argc, argv);
     return ok;
   } catch (const CLI::ParseError& error) {
-    // CLI11 prints help, version and the problem itself; only its exit codes are its own.
-    return app.exit(error) == 0 ? ok : usage;
+    // Help and version are "errors" of CLI11 with exit code 0, which it prints itself.
+    if (error.get_exit_code() == 0) return app.exit(error);
+    std::fprintf(stderr, "epskew: %s; see epskew --help\n", error.what());
+    return usage;
   } catch (const epskew::UsageError& error) {
     return complain(error, usage);
   } catch (const epskew::WrongResult& error) {

@@ -89,6 +89,12 @@ void check_plan(const SessionPlan& plan) {
   }
 }
 
+// Loads that the spec itself decides, without a factor.
+bool has_own_loads(const WorkloadSpec& spec) {
+  return spec.shape || !spec.curve.empty() || spec.pattern == Pattern::k_hot ||
+         spec.pattern == Pattern::matrix;
+}
+
 }  // namespace
 
 std::string factor_label(double factor) {
@@ -101,6 +107,7 @@ std::vector<PlannedRound> base_rounds(const WorkloadSpec& spec) {
   WorkloadSpec plain = spec;
   plain.family = Family::uniform;
   plain.shape.reset();
+  plain.curve.clear();
   plain.pattern = Pattern::none;
   plain.level = LawLevel::rank;
   plain.placement.reset();
@@ -113,6 +120,11 @@ std::vector<PlannedRound> base_rounds(const WorkloadSpec& spec) {
 
 std::vector<PlannedRound> plan_rounds(const WorkloadSpec& spec, std::span<const double> factors) {
   std::vector<PlannedRound> rounds = base_rounds(spec);
+  if (factors.empty() && has_own_loads(spec)) {
+    Workload own = generate(spec);
+    std::string label = own.distribution;
+    rounds.push_back({std::move(label), std::nullopt, std::move(own)});
+  }
   std::set<double> seen;
   for (const double factor : factors) {
     if (!seen.insert(factor).second) {

@@ -28,6 +28,14 @@ std::string optional_cell(const std::optional<double>& value, int decimals) {
   return value ? fmt::format("{:.{}f}", *value, decimals) : "-";
 }
 
+std::string time_text(double us) {
+  return fmt::format("{:.{}f}", us, us < 10 ? 2 : 1);
+}
+
+std::string time_text(const std::optional<double>& us) {
+  return us ? time_text(*us) : "-";
+}
+
 std::string interval_text(const RatioInterval& cost) {
   return fmt::format("{:.2f} [{:.2f}, {:.2f}]", cost.ratio, cost.low, cost.high);
 }
@@ -52,9 +60,9 @@ std::string rate_cell(const std::map<std::string, RateRecord>& rates, Phase phas
 std::vector<std::string> time_cells(const RoundRecord& round, Phase phase) {
   const auto& timed = round.phase(phase);
   if (!timed) return std::vector<std::string>(6, "-");
-  return {fmt::format("{:.1f}", timed->over_ranks.mean), fmt::format("{:.1f}", timed->over_ranks.min),
-          fmt::format("{:.1f}", timed->over_ranks.max),  optional_cell(timed->slowest_rank.p50, 1),
-          optional_cell(timed->slowest_rank.p90, 1),     optional_cell(timed->slowest_rank.p99, 1)};
+  return {time_text(timed->over_ranks.mean),  time_text(timed->over_ranks.min),
+          time_text(timed->over_ranks.max),   time_text(timed->slowest_rank.p50),
+          time_text(timed->slowest_rank.p90), time_text(timed->slowest_rank.p99)};
 }
 
 bool is_measured(const Record& record, Phase phase) {
@@ -185,7 +193,7 @@ std::string describe_ranks(const RoundRecord& round) {
   const auto& whole = round.phase(Phase::dispatch_combine);
   const auto mean_of = [&](Phase phase, std::size_t rank) {
     const auto& timed = round.phase(phase);
-    return timed ? fmt::format("{:.1f}", timed->per_rank.mean[rank]) : std::string("-");
+    return timed ? time_text(timed->per_rank.mean[rank]) : std::string("-");
   };
   const auto& loads = round.load.rank;
   for (std::size_t rank = 0; rank < loads.loads.size(); ++rank) {
@@ -196,7 +204,7 @@ std::string describe_ranks(const RoundRecord& round) {
     if (whole) {
       for (const double us :
            {whole->per_rank.mean[rank], whole->per_rank.min[rank], whole->per_rank.max[rank]}) {
-        cells.push_back(fmt::format("{:.1f}", us));
+        cells.push_back(time_text(us));
       }
     } else {
       cells.insert(cells.end(), 3, "-");

@@ -25,8 +25,9 @@ std::string factor_label(double factor);
 /// uniformly ("uniform"), then exactly balanced ("1.0"), whatever law `spec` has.
 std::vector<PlannedRound> base_rounds(const WorkloadSpec& spec);
 
-/// base_rounds, then one round for each of `factors` other than 1. Throws UsageError where a factor cannot be
-/// reached or stands there twice, before anything has run.
+/// base_rounds, then one round for each of `factors` other than 1; without factors, one for a spec that
+/// decides its loads itself (a law with a shape, k-hot experts, a matrix), named after its distribution.
+/// Throws UsageError where a factor cannot be reached or stands there twice, before anything has run.
 std::vector<PlannedRound> plan_rounds(const WorkloadSpec& spec, std::span<const double> factors);
 
 struct SessionPlan {
