@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "backends/cpu/kernels.hpp"
+#include "exchange/kernels.hpp"
 #include "backends/cpu/process_world.hpp"
 #include "backends/cpu/variants.hpp"
 
@@ -27,7 +27,7 @@ class CpuBackend final : public Backend {
   std::string_view summary() const override { return "one process per rank over shared memory"; }
   std::optional<std::string> unusable() const override { return std::nullopt; }
   std::vector<std::string> facts() const override {
-    return {fmt::format("SIMD (Highway): {}", cpu::instruction_set()), cpu::Pinning::library_version()};
+    return {fmt::format("SIMD (Highway): {}", instruction_set()), cpu::Pinning::library_version()};
   }
   std::unique_ptr<World> make_world(const ExchangeShape& shape,
                                     const ExchangeOptions& options) const override {

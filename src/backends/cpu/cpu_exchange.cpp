@@ -7,7 +7,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "backends/cpu/kernels.hpp"
+#include "exchange/kernels.hpp"
 #include "backends/cpu/variants.hpp"
 #include "epskew/exchange/number_formats.hpp"
 

@@ -1,32 +1,16 @@
 #pragma once
 
-/// The three loops that move and convert data. Bit-exact to the scalar definitions on every instruction set.
+/// The shared kernels under the names that this backend's tests use.
 
-#include <cstddef>
-#include <cstdint>
-#include <span>
-
-#include "epskew/support/bfloat16.hpp"
+#include "exchange/kernels.hpp"
 
 namespace epskew::cpu {
 
-/// As quantise_fp8 of number_formats.hpp: x [hidden] → codes [hidden], scales [hidden/128].
-void quantise_row(const BFloat16* x, int hidden, bool power_of_two, std::uint8_t* codes, float* scales);
-
-/// One selection of a token: its result at the expert's rank, and its gate weight.
-struct WeightedRow {
-  const BFloat16* row;
-  float weight;
-};
-/// out[i] = bf16(Σ weight·row[i]), in binary32 in the order of `rows`, each product and each sum rounded.
-void reduce_rows(std::span<const WeightedRow> rows, int hidden, BFloat16* out);
-
-/// Copies past the caches (non-temporal stores): for data that this core will not read again. `to` 64-byte
-/// aligned, `bytes` a multiple of 64. Not ordered with later stores until finish_streaming().
-void stream_copy(const std::byte* from, std::byte* to, std::size_t bytes);
-void finish_streaming();
-
-/// Name of the instruction set in use, for `info`.
-const char* instruction_set();
+using epskew::finish_streaming;
+using epskew::instruction_set;
+using epskew::quantise_row;
+using epskew::reduce_rows;
+using epskew::stream_copy;
+using epskew::WeightedRow;
 
 }  // namespace epskew::cpu

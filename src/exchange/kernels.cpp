@@ -1,4 +1,4 @@
-#include "backends/cpu/kernels.hpp"
+#include "exchange/kernels.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,13 +9,13 @@
 
 // Highway compiles the rest of this file once per instruction set and picks one at run time.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "backends/cpu/kernels.cpp"
+#define HWY_TARGET_INCLUDE "exchange/kernels.cpp"
 #include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace epskew::cpu {
+namespace epskew {
 namespace HWY_NAMESPACE {
 
 #if HWY_TARGET == HWY_SCALAR
@@ -201,11 +201,11 @@ const char* instruction_set() {
 }
 
 }  // namespace HWY_NAMESPACE
-}  // namespace epskew::cpu
+}  // namespace epskew
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace epskew::cpu {
+namespace epskew {
 
 HWY_EXPORT(quantise_row);
 HWY_EXPORT(reduce_rows);
@@ -232,5 +232,5 @@ const char* instruction_set() {
   return HWY_DYNAMIC_DISPATCH(instruction_set)();
 }
 
-}  // namespace epskew::cpu
+}  // namespace epskew
 #endif  // HWY_ONCE
