@@ -32,6 +32,7 @@ function(epskew_optional mode found what remedy out)
 endfunction()
 
 if(NOT EPSKEW_ENABLE_MPI STREQUAL "OFF")
+  set(MPI_CXX_SKIP_MPICXX ON)  # the C interface is used from C++; the deprecated C++ one would only be linked
   find_package(MPI QUIET COMPONENTS CXX)
 endif()
 epskew_optional("${EPSKEW_ENABLE_MPI}" "${MPI_CXX_FOUND}" "MPI" "install libopenmpi-dev" EPSKEW_HAVE_MPI)

@@ -1,14 +1,27 @@
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <exception>
+#include <thread>
 
 #include "command.hpp"
 #include "epskew/support/error.hpp"
+#include "epskew/support/launcher.hpp"
 
 namespace {
 
 enum ExitCode { ok = 0, failure = 1, usage = 2, wrong_result = 3, rank_lost = 4 };
 
+/// Processes of one job mostly have the same complaint. The first speaks at once, and its exit makes the launcher end
+/// the others; one that is still there after a while has a problem of its own and speaks too.
+void let_the_first_speak() {
+  const auto process = epskew::launched_process();
+  if (!process || process->rank == 0) return;
+  std::this_thread::sleep_for(std::chrono::milliseconds(1000 + 50 * std::min(process->rank, 40)));
+}
+
 int complain(const std::exception& error, ExitCode code) {
+  let_the_first_speak();
   std::fprintf(stderr, "epskew: %s\n", error.what());
   return code;
 }
@@ -27,6 +40,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     // Help and version are "errors" of CLI11 with exit code 0, which it prints itself.
     if (error.get_exit_code() == 0) return app.exit(error);
+    let_the_first_speak();
     std::fprintf(stderr, "epskew: %s; see epskew --help\n", error.what());
     return usage;
   } catch (const epskew::UsageError& error) {

@@ -30,6 +30,7 @@ std::vector<Scenario> scenarios() {
       {"TwoRanks", {Tokens{7, 7}, 8, 2}},
       {"ThreeRanks", {Tokens{5, 8, 3}, 9, 4}},
       {"FourRanks", {Tokens(4, 16), 16, 8}},
+      {"FiveRanks", {Tokens{4, 9, 1, 6, 7}, 20, 6}},
       {"EightRanks", {Tokens(8, 12), 32, 8}},
       {"UnevenTokens", {Tokens{1, 30, 2, 17}, 16, 4}},
       {"EmptyRank", {Tokens{6, 0, 6, 6}, 16, 4}},
@@ -48,6 +49,12 @@ std::vector<Scenario> scenarios() {
   };
 }
 
+ExchangeOptions options_under_test() {
+  ExchangeOptions options;
+  options.variants = variants_under_test();
+  return options;
+}
+
 class Conformance : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -58,6 +65,7 @@ class Conformance : public ::testing::Test {
   static void expect_right(const Scenario& scenario, const ExchangeOptions& options, OracleData data) {
     const RoutingTable table = make_table(scenario.table);
     const ExchangeShape shape = shape_of(table, scenario.hidden);
+    if (const auto reason = unfit(shape)) GTEST_SKIP() << *reason;
     const auto world = backend_under_test().make_world(shape, options);
 
     const auto reports = world->run([&](Exchange& exchange) {
@@ -78,7 +86,7 @@ class Scenarios : public Conformance,
 
 TEST_P(Scenarios, ExactData) {
   const auto& [scenario, format] = GetParam();
-  ExchangeOptions options;
+  ExchangeOptions options = options_under_test();
   options.dispatch = format;
 
   expect_right(scenario, options, OracleData::exact);
@@ -86,7 +94,7 @@ TEST_P(Scenarios, ExactData) {
 
 TEST_P(Scenarios, RandomData) {
   const auto& [scenario, format] = GetParam();
-  ExchangeOptions options;
+  ExchangeOptions options = options_under_test();
   options.dispatch = format;
 
   expect_right(scenario, options, OracleData::random);
@@ -103,7 +111,7 @@ INSTANTIATE_TEST_SUITE_P(All, Scenarios,
                          });
 
 TEST_F(Conformance, TwoMicroBatchesInFlight) {
-  ExchangeOptions options;
+  ExchangeOptions options = options_under_test();
   options.micro_batches = 2;
 
   expect_right({"TwoMicroBatches", {Tokens(4, 9), 16, 4}}, options, OracleData::exact);
@@ -114,8 +122,9 @@ TEST_F(Conformance, MicroBatchesKeepApart) {
   const RoutingTable even = make_table({Tokens{4, 9, 7}, 9, 3, Destinations::uniform, 3, 0, 5});
   const RoutingTable odd = make_table({Tokens{9, 2, 8}, 9, 3, Destinations::uniform, 0, 1, 6});
   ExchangeShape shape = shape_of(even, 384);
-  ExchangeOptions options;
+  ExchangeOptions options = options_under_test();
   options.micro_batches = 2;
+  if (const auto reason = unfit(shape)) GTEST_SKIP() << *reason;
   const auto world = backend_under_test().make_world(shape, options);
 
   const auto reports = world->run([&](Exchange& exchange) {
@@ -162,11 +171,12 @@ TEST_F(Conformance, MicroBatchesKeepApart) {
 
 // A world serves one round after the other; nothing of an earlier routing may show.
 TEST_F(Conformance, OneWorldManyRuns) {
-  ExchangeOptions options;
+  ExchangeOptions options = options_under_test();
   const Scenario first{"First", {Tokens{8, 3, 5, 8}, 16, 4, Destinations::uniform, 0, 0, 7}};
   const Scenario second{"Second", {Tokens{1, 8, 8, 0}, 16, 4, Destinations::all_to_one, 0, 0, 8}};
   const RoutingTable tables[] = {make_table(first.table), make_table(second.table)};
   const ExchangeShape shape = shape_of(tables[0], 256);
+  if (const auto reason = unfit(shape)) GTEST_SKIP() << *reason;
   const auto world = backend_under_test().make_world(shape, options);
 
   for (int run = 0; run < 4; ++run) {
@@ -183,7 +193,8 @@ TEST_F(Conformance, OneWorldManyRuns) {
 TEST_F(Conformance, MeasureFillsExactlyThePhasesOfItsMode) {
   const RoutingTable table = make_table({Tokens(4, 6), 16, 4});
   const ExchangeShape shape = shape_of(table, 256);
-  const ExchangeOptions options;
+  const ExchangeOptions options = options_under_test();
+  if (const auto reason = unfit(shape)) GTEST_SKIP() << *reason;
   const auto world = backend_under_test().make_world(shape, options);
 
   const auto reports = world->run([&](Exchange& exchange) {
@@ -213,7 +224,8 @@ TEST_F(Conformance, MeasureFillsExactlyThePhasesOfItsMode) {
 TEST_F(Conformance, MemoryIsReported) {
   const RoutingTable table = make_table({Tokens(4, 6), 16, 4});
   const ExchangeShape shape = shape_of(table, 256);
-  const ExchangeOptions options;
+  const ExchangeOptions options = options_under_test();
+  if (const auto reason = unfit(shape)) GTEST_SKIP() << *reason;
   const auto world = backend_under_test().make_world(shape, options);
 
   const auto reports = world->run([&](Exchange& exchange) {
@@ -233,7 +245,7 @@ TEST_F(Conformance, MemoryIsReported) {
 
 TEST_F(Conformance, RefusesAnUnknownVariant) {
   const ExchangeShape shape = shape_of(make_table({Tokens(2, 2), 8, 2}), 128);
-  ExchangeOptions options;
+  ExchangeOptions options = options_under_test();
   options.variants["no-such-variant"] = "1";
 
   EXPECT_THROW(backend_under_test().make_world(shape, options), UsageError);

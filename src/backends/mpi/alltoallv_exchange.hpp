@@ -1,0 +1,55 @@
+#pragma once
+
+/// Counts by MPI_Ialltoall, then data by MPI_Ialltoallv: what a user of MPI writes, one message a selection.
+
+#include "backends/mpi/mpi_exchange.hpp"
+#include "backends/mpi/received.hpp"
+#include "backends/mpi/selection_order.hpp"
+
+namespace epskew::mpi {
+
+class AlltoallvExchange final : public MpiExchange {
+ public:
+  explicit AlltoallvExchange(const Setting& setting);
+  ~AlltoallvExchange() override;
+
+  void dispatch_send(int batch) override;
+  void dispatch_recv(int batch) override;
+  void combine_send(int batch) override;
+  void combine_recv(int batch) override;
+  DispatchOutput dispatch_output(int local, int batch) override;
+  std::span<BFloat16> expert_output(int local, int batch) override;
+  std::span<const BFloat16> combine_output(int local, int batch) override;
+  MemoryUse memory(int local) const override;
+
+ private:
+  /// Counts and displacements of one direction, in messages.
+  struct Blocks {
+    std::vector<int> count, begin;  ///< [R]
+    int total() const { return begin.back() + count.back(); }
+  };
+  struct Batch {
+    explicit Batch(const ExchangeShape& shape) : received(shape) {}
+    SelectionOrder order;                ///< by expert
+    std::vector<std::int32_t> sent;      ///< [R][L] counts of this rank's tokens, by destination
+    std::vector<std::int32_t> arriving;  ///< [R][L] counts for this rank's experts, by source
+    Blocks to, from;                     ///< by destination, by source
+    std::vector<std::byte> send_buffer, receive_buffer;
+    std::vector<BFloat16> results, returned, combined;
+    Received received;
+    MPI_Request request = MPI_REQUEST_NULL;
+  };
+  Batch& at(int batch) { return batches_[static_cast<std::size_t>(batch)]; }
+  Blocks blocks_of(const std::vector<std::int32_t>& counts) const;
+  void pack(Batch& state, int batch);
+  void unpack(Batch& state);
+  std::size_t message_bytes() const { return wire().stride + token_bytes; }
+
+  /// The token index travels behind its row; 16 bytes keep the next row aligned.
+  static constexpr std::size_t token_bytes = 16;
+  std::vector<Batch> batches_;
+  MPI_Datatype message_type_ = MPI_DATATYPE_NULL;
+  MPI_Datatype result_type_ = MPI_DATATYPE_NULL;
+};
+
+}  // namespace epskew::mpi

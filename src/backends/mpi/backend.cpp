@@ -1,0 +1,59 @@
+#include "backends/mpi/backend.hpp"
+
+#include <fmt/format.h>
+
+#include "backends/mpi/library.hpp"
+#include "backends/mpi/variants.hpp"
+#include "backends/mpi/world.hpp"
+#include "epskew/support/error.hpp"
+#include "epskew/support/launcher.hpp"
+
+namespace epskew {
+namespace {
+
+class MpiBackend final : public Backend {
+ public:
+  std::string_view name() const override { return "mpi"; }
+  std::string_view summary() const override { return "ranks of an MPI job, on one machine or many"; }
+
+  std::optional<std::string> unusable() const override {
+    if (launched_process()) return std::nullopt;
+    return "not started as an MPI job; start with mpirun -n R epskew …";
+  }
+
+  std::vector<std::string> facts() const override { return {"MPI: " + mpi::library_version()}; }
+
+  std::unique_ptr<World> make_world(const ExchangeShape& shape,
+                                    const ExchangeOptions& options) const override {
+    validate(shape, options);
+    mpi::parse_variants(options);
+    if (options.combine != CombineFormat::bf16) {
+      throw UsageError(fmt::format("--backend mpi does not combine in {} (it knows bf16); leave the flag out",
+                                   name_of(options.combine)));
+    }
+    const auto process = launched_process();
+    if (!process) {
+      throw UsageError(
+          fmt::format("--backend mpi needs an MPI launcher (this process was started without one); start "
+                      "with mpirun -n {} epskew …",
+                      shape.num_ranks));
+    }
+    if (process->size != shape.num_ranks) {
+      throw UsageError(
+          fmt::format("--num-processes {} does not fit an MPI job of {} (one process is one rank); start "
+                      "with mpirun -n {} or set --num-processes {}",
+                      shape.num_ranks, process->size, shape.num_ranks, process->size));
+    }
+    mpi::Library::instance();
+    return std::make_unique<mpi::MpiWorld>(shape, options);
+  }
+};
+
+}  // namespace
+
+const Backend& mpi_backend() {
+  static const MpiBackend backend;
+  return backend;
+}
+
+}  // namespace epskew

@@ -1,0 +1,52 @@
+#pragma once
+
+/// Packs a rank's tokens into one block per destination, a destination at a time, so that a block can travel
+/// while the next is packed. A destination is a set of consecutive ranks: one rank, or a node.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "backends/mpi/rank_block.hpp"
+#include "epskew/exchange/exchange.hpp"
+
+namespace epskew::mpi {
+
+class BlockSender {
+ public:
+  /// Expert e belongs to destination e / experts_per_destination.
+  BlockSender(const ExchangeShape& shape, WireRow& wire, int num_destinations);
+
+  /// A new operation: finds out how much goes where. `input` is borrowed until the last pack().
+  void begin(const RankInput& input);
+  int num_messages(int destination) const { return static_cast<int>(tokens_of(destination).size()); }
+  std::size_t block_bytes(int destination) const { return layout_.block_bytes(num_messages(destination)); }
+  /// Packs the block for `destination`; it stays valid until the next pack() for it.
+  std::span<const std::byte> pack(int destination);
+  const BlockLayout& layout() const { return layout_; }
+  std::int64_t bytes() const;
+
+ private:
+  const std::vector<std::int32_t>& tokens_of(int destination) const {
+    return tokens_[static_cast<std::size_t>(destination)];
+  }
+  /// The token as it travels, converted at its first use.
+  const std::byte* encoded(std::int32_t token);
+  /// Returns the number of selections written.
+  int write_entry(BlockEntry& entry, std::int32_t token, int destination) const;
+
+  ExchangeShape shape_;
+  WireRow* wire_;
+  BlockLayout layout_;
+  int experts_per_destination_;
+  RankInput input_;
+  std::vector<std::vector<std::int32_t>>
+      tokens_;                                  ///< [destinations] tokens with a selection there, ascending
+  std::vector<std::int32_t> first_result_;      ///< [destinations]
+  std::vector<std::byte> converted_;            ///< [T] tokens as they travel
+  std::vector<char> is_converted_;              ///< [T]
+  std::vector<std::vector<std::byte>> blocks_;  ///< [destinations]
+};
+
+}  // namespace epskew::mpi

@@ -1,0 +1,30 @@
+#pragma once
+
+/// A process that watches over a worker: what ends a run within its timeout where the worker itself no longer
+/// can.
+///
+/// start_guard() forks before MPI starts. The child goes on as the worker; the parent, the process that the
+/// launcher knows, waits for it and passes its exit code on. A worker that was killed becomes a line naming
+/// it and exit code 4 (a launcher reports such a death itself, but with the signal's code), and so does one
+/// that stays in a watched call past its limit, be it stuck or stopped. If the guard is killed, the kernel
+/// kills the worker.
+
+#include <chrono>
+#include <string>
+
+namespace epskew::mpi {
+
+void start_guard();
+
+/// A call that MPI may never return from: while this lives, the guard ends the worker once `limit` has
+/// passed, saying
+/// "<who> <what>: no end after <limit>". Watched calls do not nest. Without a guard it does nothing.
+class Watched {
+ public:
+  Watched(const std::string& what, std::chrono::milliseconds limit);
+  ~Watched();
+  Watched(const Watched&) = delete;
+  Watched& operator=(const Watched&) = delete;
+};
+
+}  // namespace epskew::mpi

@@ -1,0 +1,145 @@
+#include "backends/mpi/rma_exchange.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace epskew::mpi {
+namespace {
+
+constexpr std::size_t cache_line = 64;
+
+}  // namespace
+
+RmaExchange::RmaExchange(const Setting& setting)
+    : MpiExchange(setting),
+      batches_(static_cast<std::size_t>(setting.options.micro_batches), Batch(setting.shape, wire(), rank())),
+      layout_(make_layout()),
+      window_(setting.comm, layout_.batch_bytes * batches_.size(), *setting.control) {
+  for (int batch = 0; batch < options().micro_batches; ++batch) {
+    std::memset(window_.data() + base(batch) + layout_.flags, 0, layout_.blocks - layout_.flags);
+  }
+  window_.open();
+}
+
+RmaExchange::Layout RmaExchange::make_layout() const {
+  const auto ranks = static_cast<std::size_t>(num_ranks());
+  const auto tokens = static_cast<std::size_t>(shape().max_tokens);
+  Layout layout;
+  layout.block_bytes = BlockLayout(shape(), wire().stride).block_bytes(shape().max_tokens);
+  layout.blocks = layout.flags + 2 * ranks * cache_line;
+  layout.results = layout.blocks + ranks * layout.block_bytes;
+  layout.batch_bytes = layout.results + tokens * static_cast<std::size_t>(shape().topk) *
+                                            static_cast<std::size_t>(shape().hidden) * sizeof(BFloat16);
+  return layout;
+}
+
+std::size_t RmaExchange::flag_offset(int batch, Flag flag, int source) const {
+  const auto line = static_cast<std::size_t>(static_cast<int>(flag) * num_ranks() + source);
+  return base(batch) + layout_.flags + line * cache_line;
+}
+
+void RmaExchange::raise_flags(int batch, Flag flag) {
+  for (int turn = 0; turn < num_ranks(); ++turn) window_.flush(peer(turn));
+  for (int turn = 0; turn < num_ranks(); ++turn) {
+    window_.put_word(peer(turn), flag_offset(batch, flag, rank()), at(batch).operation);
+  }
+  for (int turn = 0; turn < num_ranks(); ++turn) window_.flush(peer(turn));
+}
+
+void RmaExchange::await_flags(int batch, Flag flag) {
+  int source = 0;
+  control().wait([&] {
+    while (source < num_ranks() && window_.word(flag_offset(batch, flag, source)) >= at(batch).operation)
+      ++source;
+    return source == num_ranks();
+  });
+}
+
+void RmaExchange::dispatch_send(int batch) {
+  control().enter("dispatch_send");
+  Batch& state = at(batch);
+  ++state.operation;
+  state.order = order_selections(input(batch).topk_idx, num_ranks(), shape().experts_per_rank());
+  state.sender.begin(input(batch));
+  const std::size_t place =
+      base(batch) + layout_.blocks + static_cast<std::size_t>(rank()) * layout_.block_bytes;
+  for (int turn = 0; turn < num_ranks(); ++turn) {
+    const auto block = state.sender.pack(peer(turn));
+    window_.put(peer(turn), place, block.data(), block.size());
+  }
+  raise_flags(batch, Flag::dispatch);
+}
+
+void RmaExchange::dispatch_recv(int batch) {
+  control().enter("dispatch_recv");
+  await_flags(batch, Flag::dispatch);
+  Batch& state = at(batch);
+  std::vector<std::byte*> blocks;
+  std::size_t written = static_cast<std::size_t>(state.order.size()) *
+                        static_cast<std::size_t>(shape().hidden) * sizeof(BFloat16);
+  for (int source = 0; source < num_ranks(); ++source) {
+    blocks.push_back(window_.data() + base(batch) + layout_.blocks +
+                     static_cast<std::size_t>(source) * layout_.block_bytes);
+    const BlockLayout& block = state.sender.layout();
+    written += block.block_bytes(block.header(blocks.back()).num_messages);
+  }
+  state.window_bytes = std::max(state.window_bytes, written);
+  state.receiver.expand(blocks);
+}
+
+void RmaExchange::combine_send(int batch) {
+  control().enter("combine_send");
+  Batch& state = at(batch);
+  const auto hidden = static_cast<std::size_t>(shape().hidden);
+  grow(state.results, static_cast<std::size_t>(state.receiver.received().num_rows()) * hidden);
+  BFloat16* out = state.results.data();
+  for (int turn = 0; turn < num_ranks(); ++turn) {
+    const int source = peer(turn);
+    const std::size_t values = static_cast<std::size_t>(state.receiver.num_results(source)) * hidden;
+    state.receiver.gather(source, out);
+    const std::size_t place =
+        static_cast<std::size_t>(state.receiver.first_result(source)) * hidden * sizeof(BFloat16);
+    window_.put(source, base(batch) + layout_.results + place, out, values * sizeof(BFloat16));
+    out += values;
+  }
+  raise_flags(batch, Flag::combine);
+}
+
+void RmaExchange::combine_recv(int batch) {
+  control().enter("combine_recv");
+  await_flags(batch, Flag::combine);
+  Batch& state = at(batch);
+  const auto hidden = static_cast<std::size_t>(shape().hidden);
+  const auto* returned = reinterpret_cast<const BFloat16*>(window_.data() + base(batch) + layout_.results);
+  state.combined.resize(static_cast<std::size_t>(num_tokens(batch)) * hidden);
+  for (int index = 0; index < num_tokens(batch); ++index) {
+    reduce_token(batch, index, returned, state.order.position,
+                 state.combined.data() + static_cast<std::size_t>(index) * hidden);
+  }
+}
+
+DispatchOutput RmaExchange::dispatch_output(int /*local*/, int batch) {
+  return at(batch).receiver.received().output(options().dispatch);
+}
+
+std::span<BFloat16> RmaExchange::expert_output(int /*local*/, int batch) {
+  return at(batch).receiver.received().expert_output();
+}
+
+std::span<const BFloat16> RmaExchange::combine_output(int /*local*/, int batch) {
+  return at(batch).combined;
+}
+
+MemoryUse RmaExchange::memory(int /*local*/) const {
+  MemoryUse use;
+  for (const Batch& state : batches_) {
+    use.touched +=
+        state.receiver.received().bytes() + state.sender.bytes() +
+        static_cast<std::int64_t>((state.results.size() + state.combined.size()) * sizeof(BFloat16));
+  }
+  use.reserved = use.touched + static_cast<std::int64_t>(window_.size());
+  for (const Batch& state : batches_) use.touched += static_cast<std::int64_t>(state.window_bytes);
+  return use;
+}
+
+}  // namespace epskew::mpi
