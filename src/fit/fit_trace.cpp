@@ -116,6 +116,7 @@ FitReport head_of(const Trace& trace, const FitOptions& options) {
   }
   report.placement = options.placement ? "as given" : "contiguous";
   report.options = options;
+  report.notes = trace.notes;
   return report;
 }
 

@@ -15,6 +15,13 @@
 namespace epskew {
 namespace {
 
+TraceLayer count_layer(int number, std::vector<std::int64_t> counts) {
+  TraceLayer layer;
+  layer.layer = number;
+  layer.counts = std::move(counts);
+  return layer;
+}
+
 /// A count trace whose layers follow the law up to rounding, the places shuffled.
 Trace counts_of(LawFamily family, const std::vector<double>& parameters, int num_experts, int num_layers) {
   Trace trace;
@@ -140,7 +147,7 @@ TEST(FitTrace, RankLoadsFollowThePlacement) {
   Trace trace;
   trace.source = "four.csv";
   trace.num_experts = 4;
-  trace.layers.push_back({.layer = 0, .topk = 0, .topk_idx = {}, .topk_weights = {}, .counts = {6, 2, 1, 3}});
+  trace.layers.push_back(count_layer(0, {6, 2, 1, 3}));
   FitOptions options = quick();
   options.expert = false;
   options.num_ranks = {2};
@@ -158,8 +165,8 @@ TEST(FitTrace, SummaryByHand) {
   Trace trace;
   trace.source = "two.csv";
   trace.num_experts = 2;
-  trace.layers.push_back({.layer = 0, .topk = 0, .topk_idx = {}, .topk_weights = {}, .counts = {1, 3}});
-  trace.layers.push_back({.layer = 5, .topk = 0, .topk_idx = {}, .topk_weights = {}, .counts = {9, 1}});
+  trace.layers.push_back(count_layer(0, {1, 3}));
+  trace.layers.push_back(count_layer(5, {9, 1}));
 
   const FitReport report = fit_trace(trace, quick());
 
@@ -219,7 +226,7 @@ TEST(FitTrace, TheFloorIsThatOfUniformRouting) {
   Trace trace;
   trace.source = "two.csv";
   trace.num_experts = 2;
-  trace.layers.push_back({.layer = 0, .topk = 0, .topk_idx = {}, .topk_weights = {}, .counts = {1, 15}});
+  trace.layers.push_back(count_layer(0, {1, 15}));
 
   const double floor = fit_trace(trace, quick()).levels[0].floor;
 

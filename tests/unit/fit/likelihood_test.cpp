@@ -106,8 +106,6 @@ TEST(Likelihood, FindsTheShapeThatLoadsWereDrawnWith) {
     const auto shape = static_cast<std::size_t>(*shape_index(law.family));
     if (law.family == LawFamily::zipf_mandelbrot || law.family == LawFamily::shifted_lognormal)
       continue;  // a ridge
-    const bool per_place =
-        law.family == LawFamily::normal;  // its scale is in units of the mean, here about 1
     const int n = 4000;
     Known at_n = law;
     if (law.family == LawFamily::exprank) at_n.parameters[1] = 1.0 / n;
