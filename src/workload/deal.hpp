@@ -18,12 +18,12 @@ struct Rows {
 /// uniform draw among all such routings. Precondition: Capacity(degrees).can_deal(expert_counts) and equal
 /// totals.
 ///
-/// Three steps. (1) Experts in random order are each dealt to the tokens with the largest remaining degree,
-/// ties at random: Havel and Hakimi's construction, which never gets stuck. It leaves tokens exchangeable,
-/// but experts dealt in the same sweep over the tokens never meet. (2) Every block of tokens is dealt again
-/// in its own random order. (3) Curveball trades (Strona et al., Nature Communications 5, 2014): two tokens
-/// pool the experts they do not share and deal them out again; in round p token t trades with t + 2^p. Each
-/// step keeps degrees and counts exactly.
+/// Three steps. (1) A plan (deal_plan.hpp) deals the experts, in random order, over imagined rows by Havel
+/// and Hakimi's construction, which never gets stuck; every nb-th row makes one of nb blocks, whose expert
+/// counts are thereby even and whose rows are known to be dealable. (2) Each block gets random tokens and is
+/// dealt by the same construction with its own random order of experts and random choices. (3) Curveball
+/// trades (Strona et al., Nature Communications 5, 2014): two tokens pool the experts they do not share and
+/// deal them out again; in round p token t trades with t + 2^p. Every step keeps degrees and counts exactly.
 void deal(const Rows& rows, std::span<const std::int64_t> expert_counts, std::uint64_t seed);
 
 }  // namespace epskew

@@ -9,6 +9,7 @@
 
 #include "epskew/support/error.hpp"
 #include "workload/exponential_curve.hpp"
+#include "workload/spread.hpp"
 
 namespace epskew {
 namespace {
@@ -80,7 +81,8 @@ std::vector<double> gamma_curve(double k, int n) {
   return loads;
 }
 
-/// Every family bends monotonically with its "spread": 0 is flat, infinity puts all load on one place.
+}  // namespace
+
 double spread_of_shape(Family family, double shape) {
   switch (family) {
     case Family::weibull:
@@ -102,8 +104,6 @@ double shape_of_spread(Family family, double spread) {
       return spread;
   }
 }
-
-}  // namespace
 
 std::string_view name_of(Family family) {
   return names_of(family).name;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "workload/exponential_curve.hpp"
+#include "workload/spread.hpp"
 
 namespace epskew {
 namespace {
@@ -41,6 +42,12 @@ Law Law::of_shape(const WorkloadSpec& spec) {
   law.shape_ = spec.curve.empty() ? spec.shape.value_or(0.0) : 1.0;
   law.recorded_ = spec.curve;
   law.recorded_name_ = spec.curve_name;
+  return law;
+}
+
+Law Law::of_spread(const WorkloadSpec& spec, double spread) {
+  Law law = of_shape(spec);
+  law.shape_ = spec.curve.empty() ? shape_of_spread(spec.family, spread) : spread;
   return law;
 }
 

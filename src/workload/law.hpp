@@ -13,6 +13,9 @@ class Law {
  public:
   /// Solves the shape for `factor` over n places; the factor n itself puts all load on one place.
   static Law of_factor(const WorkloadSpec& spec, double factor, int n);
+  /// Bends the spec's family or recorded curve by a spread (spread.hpp; for a curve the power it is raised
+  /// to).
+  static Law of_spread(const WorkloadSpec& spec, double spread);
   /// The law of the spec's own shape or recorded curve.
   static Law of_shape(const WorkloadSpec& spec);
 

@@ -12,17 +12,21 @@ namespace {
 constexpr std::size_t block_tokens = 256;
 constexpr std::size_t weights_per_block = 8;  // 16 bits each out of the 128 of one Philox block
 
-/// Marks `count` distinct entries of `entries`, uniformly.
-std::vector<bool> draw_entries(std::size_t count, std::size_t entries, FastRandom& random) {
-  const bool draw_others = count > entries / 2;
-  std::vector<bool> drawn(entries, draw_others);
-  for (std::size_t left = draw_others ? entries - count : count; left > 0;) {
-    const std::size_t entry = random.below(static_cast<std::uint32_t>(entries));
-    if (drawn[entry] != draw_others) continue;
-    drawn[entry] = !draw_others;
+/// Masks `count` distinct entries of a rank's [tokens][topk], uniformly, by lowering the degrees of their
+/// tokens. Where most are masked it draws the ones that are kept.
+void mask_entries(std::span<std::uint8_t> degrees, std::size_t topk, std::size_t count, FastRandom& random) {
+  const std::size_t entries = degrees.size() * topk;
+  const bool draw_kept = count > entries / 2;
+  if (draw_kept) std::fill(degrees.begin(), degrees.end(), std::uint8_t{0});
+  std::vector<bool> drawn(entries, false);
+  for (std::size_t left = draw_kept ? entries - count : count; left > 0;) {
+    const std::size_t token = random.below(static_cast<std::uint32_t>(degrees.size()));
+    const std::size_t entry = token * topk + random.below(static_cast<std::uint32_t>(topk));
+    if (drawn[entry]) continue;
+    drawn[entry] = true;
+    degrees[token] = static_cast<std::uint8_t>(degrees[token] + (draw_kept ? 1 : -1));
     --left;
   }
-  return drawn;
 }
 
 /// The low or high half of a Philox word, plus 1: an integer in [1, 65536].
@@ -66,9 +70,7 @@ std::vector<std::uint8_t> degrees_after_masking(const WorkloadSpec& spec) {
     const std::size_t masked = std::min(static_cast<std::size_t>(spec.num_masked), tokens * topk);
     if (masked == 0) continue;
     FastRandom random(spec.seed, Stream::mask, rank);
-    const std::vector<bool> is_masked = draw_entries(masked, tokens * topk, random);
-    for (std::size_t entry = 0; entry < is_masked.size(); ++entry)
-      degrees[first + entry / topk] -= is_masked[entry];
+    mask_entries(std::span(degrees).subspan(first, tokens), topk, masked, random);
   }
   return degrees;
 }

@@ -10,7 +10,7 @@ enum class Stream : std::uint64_t {
   expert_order,
   mask,
   deal,
-  redeal,
+  token_order,
   trade,
   row_order,
   weights,
@@ -19,6 +19,7 @@ enum class Stream : std::uint64_t {
   popularity,
   gumbel,
   groups,
+  matrix,
 };
 
 }  // namespace epskew

@@ -1,0 +1,58 @@
+#include <algorithm>
+#include <numeric>
+#include <span>
+
+#include "epskew/support/random.hpp"
+#include "workload/bound.hpp"
+#include "workload/expert_loads.hpp"
+#include "workload/law.hpp"
+#include "workload/planned_counts.hpp"
+#include "workload/rank_loads.hpp"
+#include "workload/streams.hpp"
+
+namespace epskew {
+namespace {
+
+/// The largest experts of a rank are as likely to be any of its experts.
+void shuffle_inside_ranks(std::vector<std::int64_t>& experts, int num_ranks, std::uint64_t seed) {
+  RandomStream random(seed, static_cast<std::uint64_t>(Stream::popularity));
+  const std::size_t experts_per_rank = experts.size() / static_cast<std::size_t>(num_ranks);
+  for (std::size_t first = 0; first < experts.size(); first += experts_per_rank) {
+    std::span<std::int64_t> own = std::span(experts).subspan(first, experts_per_rank);
+    shuffle(own, random);
+  }
+}
+
+}  // namespace
+
+std::vector<int> rank_order(const WorkloadSpec& spec) {
+  std::vector<int> order(static_cast<std::size_t>(spec.num_ranks()));
+  std::iota(order.begin(), order.end(), 0);
+  RandomStream random(spec.seed, static_cast<std::uint64_t>(Stream::rank_order));
+  shuffle(order, random);
+  if (spec.hot_rank) std::iter_swap(order.begin(), std::find(order.begin(), order.end(), *spec.hot_rank));
+  return order;
+}
+
+PlannedCounts plan_rank_level(const WorkloadSpec& spec, const Capacity& capacity) {
+  const Law shaped = Law::of_shape(spec);
+  const double factor = spec.factor ? *spec.factor : shaped.curve(spec.num_ranks()).back();
+  const std::int64_t hot = hot_load(spec, capacity, factor);
+  const Law law = spec.factor ? Law::of_factor(spec, factor, spec.num_ranks()) : shaped;
+  const int experts_per_rank = spec.num_experts / spec.num_ranks();
+  const std::vector<std::int64_t> descending =
+      rank_loads(capacity, law.curve(spec.num_ranks()), hot, experts_per_rank);
+  const std::vector<int> order = rank_order(spec);
+  std::vector<std::int64_t> loads(descending.size());
+  for (std::size_t i = 0; i < loads.size(); ++i) loads[static_cast<std::size_t>(order[i])] = descending[i];
+  const std::vector<double> curve = law.curve(experts_per_rank);
+  std::vector<double> weights;
+  weights.reserve(static_cast<std::size_t>(spec.num_experts));
+  for (int rank = 0; rank < spec.num_ranks(); ++rank)
+    weights.insert(weights.end(), curve.begin(), curve.end());
+  PlannedCounts planned{expert_loads(capacity, loads, weights), law.name(), law.parameters()};
+  shuffle_inside_ranks(planned.experts, spec.num_ranks(), spec.seed);
+  return planned;
+}
+
+}  // namespace epskew
