@@ -47,8 +47,8 @@ inline bool is_fp8(DispatchFormat format) { return format != DispatchFormat::bf1
 struct ExchangeOptions {
   DispatchFormat dispatch = DispatchFormat::fp8;
   CombineFormat combine = CombineFormat::bf16;
-  /// Micro-batches whose exchanges may be in flight at once (w). A backend keeps D = 2·w buffer sets: slot reuse is
-  /// then free of races without a barrier (docs/protocol.md).
+  /// Micro-batches whose exchanges may be in flight at once (w). A backend keeps as many buffer sets as make their reuse
+  /// free of races without a barrier: D = 2·w, or w for what is written after hearing from all (docs/protocol.md).
   int micro_batches = 1;
   /// No wait lasts longer; then the op throws RankLost.
   std::chrono::milliseconds timeout{30'000};
