@@ -1,0 +1,110 @@
+#include "backends/cuda/backend.hpp"
+
+#include <fmt/format.h>
+
+#include "backends/cuda/device_exchange.hpp"
+#include "epskew/support/error.hpp"
+
+namespace epskew {
+namespace {
+
+constexpr int required_major = 9;  ///< compute capability: the kernels use Hopper's instructions
+
+/// Devices that can be used, or why there is none.
+std::optional<std::string> why_unusable() {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error != cudaSuccess) return fmt::format("no CUDA device ({}); run on a machine with a GPU and its driver",
+                                               cudaGetErrorString(error));
+  for (int device = 0; device < count; ++device) {
+    int major = 0;
+    if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
+        major >= required_major) {
+      return std::nullopt;
+    }
+  }
+  return fmt::format("{} CUDA device(s), none of compute capability {}.0 or later; use a Hopper GPU or newer", count,
+                     required_major);
+}
+
+cuda::DeviceLimits limits_of(int device) {
+  cudaDeviceProp properties{};
+  cuda::check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+  cuda::check(cudaSetDevice(device), "cudaSetDevice");
+  std::size_t free_bytes = 0;
+  std::size_t total_bytes = 0;
+  cuda::check(cudaMemGetInfo(&free_bytes, &total_bytes), "cudaMemGetInfo");
+  return {properties.multiProcessorCount, properties.sharedMemPerBlockOptin, properties.sharedMemPerMultiprocessor,
+          free_bytes};
+}
+
+/// One process, all ranks on one GPU.
+class DeviceWorld final : public World {
+ public:
+  DeviceWorld(const ExchangeShape& shape, const ExchangeOptions& options, const cuda::Settings& settings,
+              const cuda::Plan& plan)
+      : shape_(shape), options_(options), settings_(settings), plan_(plan) {}
+
+  bool is_root() const override { return true; }
+  std::vector<std::string> run(const RankBody& body) override {
+    cuda::DeviceExchange exchange(shape_, options_, settings_, plan_);
+    return {body(exchange)};
+  }
+
+ private:
+  ExchangeShape shape_;
+  ExchangeOptions options_;
+  cuda::Settings settings_;
+  cuda::Plan plan_;
+};
+
+class CudaBackend final : public Backend {
+ public:
+  std::string_view name() const override { return "cuda"; }
+  std::string_view summary() const override { return "GPUs over peer memory, or several ranks on one GPU"; }
+  std::optional<std::string> unusable() const override { return why_unusable(); }
+
+  std::vector<std::string> facts() const override {
+    int runtime = 0;
+    int driver = 0;
+    cudaRuntimeGetVersion(&runtime);
+    cudaDriverGetVersion(&driver);
+    std::vector<std::string> facts = {fmt::format("CUDA runtime: {}.{}", runtime / 1000, runtime % 1000 / 10),
+                                      fmt::format("CUDA driver: {}.{}", driver / 1000, driver % 1000 / 10)};
+    int count = 0;
+    if (cudaGetDeviceCount(&count) != cudaSuccess) return facts;
+    for (int device = 0; device < count; ++device) {
+      cudaDeviceProp p{};
+      if (cudaGetDeviceProperties(&p, device) != cudaSuccess) continue;
+      facts.push_back(fmt::format("GPU {}: {}, {} multiprocessors, {} MB L2, {:.0f} GB", device, p.name,
+                                  p.multiProcessorCount, p.l2CacheSize >> 20, static_cast<double>(p.totalGlobalMem) / 1e9));
+    }
+    return facts;
+  }
+
+  std::unique_ptr<World> make_world(const ExchangeShape& shape, const ExchangeOptions& options) const override {
+    validate(shape, options);
+    const cuda::Settings settings = cuda::parse_settings(options);
+    if (options.combine != CombineFormat::bf16) {
+      throw UsageError("--use-logfmt is not available with --backend cuda yet (its combine reads bf16); leave it out");
+    }
+    if (const auto why = why_unusable()) throw UsageError("--backend cuda is not available (" + *why + ")");
+    int count = 0;
+    cuda::check(cudaGetDeviceCount(&count), "cudaGetDeviceCount");
+    if (settings.device >= count) {
+      throw UsageError(fmt::format("variant device={} does not exist (there are {}); choose a smaller one",
+                                   settings.device, count));
+    }
+    const cuda::Plan plan = cuda::make_plan(shape, options, settings, limits_of(settings.device));
+    return std::make_unique<DeviceWorld>(shape, options, settings, plan);
+  }
+};
+
+}  // namespace
+
+const Backend& cuda_backend() {
+  static const CudaBackend backend;
+  return backend;
+}
+
+}  // namespace epskew

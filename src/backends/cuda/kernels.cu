@@ -1,0 +1,84 @@
+#include "backends/cuda/kernels.hpp"
+
+#include <array>
+
+#include "backends/cuda/combine.cuh"
+#include "backends/cuda/dispatch.cuh"
+
+namespace epskew::cuda {
+namespace {
+
+/// Runs `body` for this block's rank and stamps its begin and end.
+template <class Body>
+__device__ inline void run_rank(const Launch& launch, Body body) {
+  const int nth = static_cast<int>(blockIdx.x) / launch.blocks_per_rank;
+  const RankCtx ctx{launch, launch.first_rank + nth, static_cast<int>(blockIdx.x) % launch.blocks_per_rank,
+                    launch.blocks_per_rank};
+  const bool stamps = launch.stamps != nullptr && threadIdx.x == 0;
+  const std::uint64_t begin = stamps ? now_ns() : 0;
+  body(ctx);
+  if (launch.stamps == nullptr) return;
+  __syncthreads();
+  if (stamps) launch.stamps[blockIdx.x] = {begin, now_ns()};
+}
+
+template <bool fp8>
+__global__ void __launch_bounds__(block_threads, blocks_per_sm) dispatch_kernel(const __grid_constant__ Launch launch) {
+  extern __shared__ int shared_memory[];
+  run_rank(launch, [&](const RankCtx& ctx) { dispatch<fp8>(ctx, shared_memory); });
+}
+
+__global__ void __launch_bounds__(block_threads, blocks_per_sm) combine_kernel(const __grid_constant__ Launch launch) {
+  extern __shared__ Contribution contributions[];
+  run_rank(launch, [&](const RankCtx& ctx) { combine(ctx, contributions); });
+}
+
+/// Reads without writing, so that no dirty line is left behind for the measured kernel to evict.
+__global__ void flush_kernel(const uint4* memory, std::size_t words, std::uint32_t* sink) {
+  const std::size_t step = static_cast<std::size_t>(gridDim.x) * blockDim.x;
+  std::uint32_t seen = 0;
+  for (std::size_t i = blockIdx.x * static_cast<std::size_t>(blockDim.x) + threadIdx.x; i < words; i += step) {
+    const uint4 v = load_row(memory + i);
+    seen |= v.x | v.y | v.z | v.w;
+  }
+  if (seen != 0) *sink = seen;
+}
+
+using Kernel = void (*)(Launch);
+constexpr std::array<Kernel, 3> kernels = {dispatch_kernel<true>, dispatch_kernel<false>, combine_kernel};
+
+}  // namespace
+
+cudaError_t launch(Operation operation, bool fp8, const Grid& grid, const Launch& arguments, cudaStream_t stream) {
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeCooperative;
+  attribute.val.cooperative = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(grid.blocks));
+  config.blockDim = dim3(static_cast<unsigned>(grid.threads));
+  config.dynamicSmemBytes = grid.shared_bytes;
+  config.stream = stream;
+  config.attrs = &attribute;
+  config.numAttrs = grid.cooperative ? 1 : 0;
+  const Kernel kernel = operation == Operation::combine ? combine_kernel
+                        : fp8                           ? dispatch_kernel<true>
+                                                        : dispatch_kernel<false>;
+  return cudaLaunchKernelEx(&config, kernel, arguments);
+}
+
+cudaError_t prepare_kernels(std::size_t shared_bytes) {
+  for (const Kernel kernel : kernels) {
+    const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                   static_cast<int>(shared_bytes));
+    if (error != cudaSuccess) return error;
+  }
+  return cudaSuccess;
+}
+
+cudaError_t flush_cache(void* memory, std::size_t bytes, cudaStream_t stream) {
+  flush_kernel<<<264, 1024, 0, stream>>>(static_cast<const uint4*>(memory), bytes / sizeof(uint4),
+                                         static_cast<std::uint32_t*>(memory));
+  return cudaGetLastError();
+}
+
+}  // namespace epskew::cuda

@@ -1,0 +1,147 @@
+#include "backends/cuda/plan.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "epskew/support/error.hpp"
+
+namespace epskew::cuda {
+namespace {
+
+int parse_number(const std::string& name, const std::string& value, int low, int high) {
+  int number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc{} || end != value.data() + value.size() || number < low || number > high) {
+    throw UsageError(fmt::format("variant {}={} is not understood (a whole number from {} to {} is expected); correct it",
+                                 name, value, low, high));
+  }
+  return number;
+}
+
+Driver parse_driver(const std::string& value) {
+  if (value == "auto") return Driver::automatic;
+  if (value == "fused") return Driver::fused;
+  if (value == "lockstep") return Driver::lockstep;
+  throw UsageError(fmt::format("variant driver={} is unknown (the cuda backend has auto, fused and lockstep); choose one",
+                               value));
+}
+
+bool parse_cache(const std::string& value) {
+  if (value != "warm" && value != "cold") {
+    throw UsageError(fmt::format("variant cache={} is unknown (the cuda backend has cold and warm); choose one", value));
+  }
+  return value == "warm";
+}
+
+/// Tokens that a block can touch when `spans` items a token are split over `blocks` blocks.
+int own_tokens(const ExchangeShape& shape, int blocks, int span) {
+  const long spans = (shape.hidden + span - 1) / span;
+  const long items = (shape.max_tokens * spans + blocks - 1) / blocks;
+  return static_cast<int>(std::min<long>((items + spans - 2) / spans + 1, shape.max_tokens));
+}
+
+LaunchSize dispatch_size(const ExchangeShape& shape, int blocks) {
+  const int own = own_tokens(shape, blocks, dispatch_span);
+  return {blocks, own, dispatch_shared_bytes(shape, own)};
+}
+
+LaunchSize combine_size(const ExchangeShape& shape, int blocks) {
+  const int own = own_tokens(shape, blocks, combine_span);
+  return {blocks, own, combine_shared_bytes(shape, own)};
+}
+
+/// Each block numbers about 16 tokens and publishes its part of the counts.
+LaunchSize counts_size(const ExchangeShape& shape, int most_blocks) {
+  const int blocks = std::clamp(shape.max_tokens / 16, std::min(shape.num_ranks, most_blocks), most_blocks);
+  const int own = (shape.max_tokens + blocks - 1) / blocks;
+  return {blocks, own, dispatch_shared_bytes(shape, own)};
+}
+
+void require_shared(std::size_t bytes, const DeviceLimits& limits) {
+  const std::size_t reserved = 1024;  // of every resident block
+  if (bytes <= limits.shared_bytes_per_block &&
+      blocks_per_sm * (bytes + reserved) <= limits.shared_bytes_per_multiprocessor) {
+    return;
+  }
+  throw UsageError(fmt::format(
+      "the shape needs {} bytes of shared memory a block (the device has {} for {} blocks); use fewer experts or tokens",
+      bytes, limits.shared_bytes_per_multiprocessor, blocks_per_sm));
+}
+
+}  // namespace
+
+Settings parse_settings(const ExchangeOptions& options) {
+  Settings settings;
+  for (const auto& [name, value] : options.variants) {
+    if (name == "driver") {
+      settings.driver = parse_driver(value);
+    } else if (name == "device") {
+      settings.device = parse_number(name, value, 0, 1023);
+    } else if (name == "cache") {
+      settings.warm = parse_cache(value);
+    } else if (name == "blocks") {
+      settings.blocks = parse_number(name, value, 1, 1 << 16);
+    } else if (name == "delay_ns") {
+      settings.delay_max_ns = static_cast<std::uint32_t>(parse_number(name, value, 0, 1'000'000'000));
+    } else if (name == "dispatch" || name == "combine") {
+      const std::string only = name == "dispatch" ? "direct" : "pull";
+      if (value != "auto" && value != only) {
+        throw UsageError(fmt::format("variant {}={} is unknown (the cuda backend has auto and {}); choose one", name,
+                                     value, only));
+      }
+    } else {
+      throw UsageError(fmt::format("variant {} is unknown (the cuda backend has driver, device, cache, blocks, delay_ns, "
+                                   "dispatch and combine); leave it out",
+                                   name));
+    }
+  }
+  return settings;
+}
+
+std::size_t dispatch_shared_bytes(const ExchangeShape& shape, int own_tokens) {
+  const auto experts = static_cast<std::size_t>(shape.num_experts);
+  const auto own = static_cast<std::size_t>(own_tokens) * static_cast<std::size_t>(shape.topk);
+  return sizeof(int) * (5 * experts + 2 * own);
+}
+
+std::size_t combine_shared_bytes(const ExchangeShape& shape, int own_tokens) {
+  return 16 * static_cast<std::size_t>(own_tokens) * static_cast<std::size_t>(shape.topk);
+}
+
+Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const Settings& settings,
+               const DeviceLimits& limits) {
+  if (shape.num_ranks > max_ranks) {
+    throw UsageError(fmt::format("--num-processes {} is too many for --backend cuda (its peer table holds {}); use fewer",
+                                 shape.num_ranks, max_ranks));
+  }
+  const int resident = blocks_per_sm * limits.multiprocessors;
+  if (shape.num_ranks > resident) {
+    throw UsageError(fmt::format("{} ranks do not fit on one GPU at once ({} blocks are resident); use fewer",
+                                 shape.num_ranks, resident));
+  }
+  const int cap = settings.blocks != 0 ? std::min(settings.blocks, resident) : resident;
+  // Dispatch is bound by latency and stores: one block a multiprocessor starts sooner. Combine wants loads in flight.
+  const int for_dispatch = std::min(cap, limits.multiprocessors);
+  const auto a_rank = [&](int blocks) { return std::max(blocks / shape.num_ranks, 1); };
+  Plan plan;
+  plan.fused_dispatch = dispatch_size(shape, a_rank(for_dispatch));
+  plan.fused_combine = combine_size(shape, a_rank(cap));
+  plan.lockstep_dispatch = dispatch_size(shape, for_dispatch);
+  plan.lockstep_combine = combine_size(shape, cap);
+  plan.lockstep_counts = counts_size(shape, for_dispatch);
+  for (const LaunchSize* size : {&plan.fused_dispatch, &plan.fused_combine, &plan.lockstep_counts,
+                                 &plan.lockstep_dispatch, &plan.lockstep_combine}) {
+    require_shared(size->shared_bytes, limits);
+  }
+  const std::uint64_t needed = ArenaLayout(shape, options).bytes() * static_cast<std::uint64_t>(shape.num_ranks);
+  if (limits.memory_bytes != 0 && needed > limits.memory_bytes) {
+    throw UsageError(fmt::format(
+        "{} ranks need {:.1f} GB of device memory ({:.1f} GB are free); use fewer tokens, ranks or experts a token",
+        shape.num_ranks, static_cast<double>(needed) / 1e9, static_cast<double>(limits.memory_bytes) / 1e9));
+  }
+  return plan;
+}
+
+}  // namespace epskew::cuda

@@ -1,0 +1,129 @@
+#pragma once
+
+/// Words that ranks exchange, and bounded waits for them. System scope, unless every rank lives on this device.
+
+#include <cstdint>
+
+#include "backends/cuda/launch.hpp"
+
+namespace epskew::cuda {
+
+__device__ inline std::uint64_t now_ns() {
+  std::uint64_t ns;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(ns));
+  return ns;
+}
+
+/// A cell carries its own epoch, so it needs no ordering with other memory.
+__device__ inline void store_cell(std::uint64_t* cell, std::uint64_t value) {
+  asm volatile("st.relaxed.sys.global.u64 [%0], %1;" ::"l"(cell), "l"(value) : "memory");
+}
+__device__ inline std::uint64_t load_cell(const std::uint64_t* cell) {
+  std::uint64_t value;
+  asm volatile("ld.relaxed.sys.global.u64 %0, [%1];" : "=l"(value) : "l"(cell) : "memory");
+  return value;
+}
+
+/// Publishes everything this thread wrote or saw written (its block's writes, after __syncthreads). `local`: every rank
+/// of the world lives on this device, so device scope is enough.
+__device__ inline void store_flag(std::uint64_t* flag, std::uint64_t value, bool local) {
+  if (local) {
+    asm volatile("st.release.gpu.global.u64 [%0], %1;" ::"l"(flag), "l"(value) : "memory");
+  } else {
+    asm volatile("st.release.sys.global.u64 [%0], %1;" ::"l"(flag), "l"(value) : "memory");
+  }
+}
+__device__ inline void add_flag(std::uint64_t* flag, std::uint64_t value, bool local) {
+  if (local) {
+    asm volatile("red.release.gpu.global.add.u64 [%0], %1;" ::"l"(flag), "l"(value) : "memory");
+  } else {
+    asm volatile("red.release.sys.global.add.u64 [%0], %1;" ::"l"(flag), "l"(value) : "memory");
+  }
+}
+__device__ inline std::uint64_t load_flag(const std::uint64_t* flag, bool local) {
+  std::uint64_t value;
+  if (local) {
+    asm volatile("ld.acquire.gpu.global.u64 %0, [%1];" : "=l"(value) : "l"(flag) : "memory");
+  } else {
+    asm volatile("ld.acquire.sys.global.u64 %0, [%1];" : "=l"(value) : "l"(flag) : "memory");
+  }
+  return value;
+}
+
+/// One rank's part of a launch.
+struct RankCtx {
+  const Launch& launch;
+  int rank;
+  int block;       ///< of this rank
+  int num_blocks;  ///< of this rank
+
+  template <class T>
+  __device__ T* mine(std::uint64_t offset) const {
+    return reinterpret_cast<T*>(launch.peer[rank] + offset);
+  }
+  template <class T>
+  __device__ T* theirs(int peer, std::uint64_t offset) const {
+    return reinterpret_cast<T*>(launch.peer[peer] + offset);
+  }
+  __device__ int num_tokens() const { return launch.tokens[rank]; }
+};
+
+/// Repeats `ready(awaited)` until it holds; it names a rank it still waits for. False where time ran out or another wait
+/// of this process had given up: the caller then leaves the kernel by the ordinary way, so the context stays usable.
+template <class Ready>
+__device__ inline bool wait_until(const RankCtx& ctx, WaitKind kind, Ready ready) {
+  int awaited = 0;
+  if (ready(awaited)) return true;
+  const std::uint64_t begin = now_ns();
+  for (unsigned tries = 1;; ++tries) {
+    if (ready(awaited)) return true;
+    if (tries % 64 != 0) continue;
+    if (load_cell(ctx.launch.abort_word) != 0) return false;
+    if (now_ns() - begin > ctx.launch.timeout_ns) {
+      atomicCAS_system(reinterpret_cast<unsigned long long*>(ctx.launch.abort_word), 0ull,
+                       static_cast<unsigned long long>(pack_abort(kind, ctx.rank, awaited)));
+      return false;
+    }
+  }
+}
+
+/// Test aid: a random pause of this block at point `point` of the launch.
+__device__ inline void maybe_delay(const RankCtx& ctx, unsigned point) {
+  if (ctx.launch.delay_seed == 0) return;
+  std::uint64_t h = ctx.launch.delay_seed + 0x9e3779b97f4a7c15ull * (point + 8ull * (ctx.launch.epoch + 1) +
+                                                                     1024ull * blockIdx.x);
+  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ull;
+  h = (h ^ (h >> 27)) * 0x94d049bb133111ebull;
+  const std::uint64_t pause = (h >> 32) % (ctx.launch.delay_max_ns + 1ull);
+  const std::uint64_t begin = now_ns();
+  while (now_ns() - begin < pause) __nanosleep(200);
+}
+
+/// Consecutive work items [first, last) of this block: `total` split over the rank's blocks as evenly as can be.
+struct Items {
+  int first;
+  int last;
+};
+__device__ inline Items items_of_block(const RankCtx& ctx, int total) {
+  const int each = total / ctx.num_blocks;
+  const int larger = total - each * ctx.num_blocks;  // that many blocks take one more
+  const int first = ctx.block * each + min(ctx.block, larger);
+  return {first, first + each + (ctx.block < larger ? 1 : 0)};
+}
+
+/// A block's share of the work: items are (token, span of channels); tokens [token0, token1) are those it touches.
+struct Share {
+  int spans;
+  Items items;
+  int token0;
+  int token1;
+
+  __device__ Share(const RankCtx& ctx, int channels_per_span) {
+    spans = (ctx.launch.hidden + channels_per_span - 1) / channels_per_span;
+    items = items_of_block(ctx, ctx.num_tokens() * spans);
+    token0 = items.first / spans;
+    token1 = items.last > items.first ? (items.last - 1) / spans + 1 : token0;
+  }
+};
+
+}  // namespace epskew::cuda
