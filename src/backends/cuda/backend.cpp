@@ -14,8 +14,9 @@ constexpr int required_major = 9;  ///< compute capability: the kernels use Hopp
 std::optional<std::string> why_unusable() {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error != cudaSuccess) return fmt::format("no CUDA device ({}); run on a machine with a GPU and its driver",
-                                               cudaGetErrorString(error));
+  if (error != cudaSuccess)
+    return fmt::format("no CUDA device ({}); run on a machine with a GPU and its driver",
+                       cudaGetErrorString(error));
   for (int device = 0; device < count; ++device) {
     int major = 0;
     if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
@@ -23,8 +24,8 @@ std::optional<std::string> why_unusable() {
       return std::nullopt;
     }
   }
-  return fmt::format("{} CUDA device(s), none of compute capability {}.0 or later; use a Hopper GPU or newer", count,
-                     required_major);
+  return fmt::format("{} CUDA device(s), none of compute capability {}.0 or later; use a Hopper GPU or newer",
+                     count, required_major);
 }
 
 cuda::DeviceLimits limits_of(int device) {
@@ -34,8 +35,8 @@ cuda::DeviceLimits limits_of(int device) {
   std::size_t free_bytes = 0;
   std::size_t total_bytes = 0;
   cuda::check(cudaMemGetInfo(&free_bytes, &total_bytes), "cudaMemGetInfo");
-  return {properties.multiProcessorCount, properties.sharedMemPerBlockOptin, properties.sharedMemPerMultiprocessor,
-          free_bytes};
+  return {properties.multiProcessorCount, properties.sharedMemPerBlockOptin,
+          properties.sharedMemPerMultiprocessor, free_bytes};
 }
 
 /// One process, all ranks on one GPU.
@@ -77,16 +78,19 @@ class CudaBackend final : public Backend {
       cudaDeviceProp p{};
       if (cudaGetDeviceProperties(&p, device) != cudaSuccess) continue;
       facts.push_back(fmt::format("GPU {}: {}, {} multiprocessors, {} MB L2, {:.0f} GB", device, p.name,
-                                  p.multiProcessorCount, p.l2CacheSize >> 20, static_cast<double>(p.totalGlobalMem) / 1e9));
+                                  p.multiProcessorCount, p.l2CacheSize >> 20,
+                                  static_cast<double>(p.totalGlobalMem) / 1e9));
     }
     return facts;
   }
 
-  std::unique_ptr<World> make_world(const ExchangeShape& shape, const ExchangeOptions& options) const override {
+  std::unique_ptr<World> make_world(const ExchangeShape& shape,
+                                    const ExchangeOptions& options) const override {
     validate(shape, options);
     const cuda::Settings settings = cuda::parse_settings(options);
     if (options.combine != CombineFormat::bf16) {
-      throw UsageError("--use-logfmt is not available with --backend cuda yet (its combine reads bf16); leave it out");
+      throw UsageError(
+          "--use-logfmt is not available with --backend cuda yet (its combine reads bf16); leave it out");
     }
     if (const auto why = why_unusable()) throw UsageError("--backend cuda is not available (" + *why + ")");
     int count = 0;

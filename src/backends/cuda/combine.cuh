@@ -1,7 +1,7 @@
 #pragma once
 
-/// Combine, algorithm "pull": expert outputs stay where the experts wrote them; the owner of a token reads the rows of its
-/// selections, from whichever rank, adds them in top-k order in f32 and rounds once.
+/// Combine, algorithm "pull": expert outputs stay where the experts wrote them; the owner of a token reads
+/// the rows of its selections, from whichever rank, adds them in top-k order in f32 and rounds once.
 
 #include "backends/cuda/formats.cuh"
 #include "backends/cuda/signal.cuh"
@@ -20,7 +20,8 @@ __device__ inline void signal_outputs(const RankCtx& ctx) {
   for (int peer = threadIdx.x; peer < ctx.launch.num_ranks; peer += blockDim.x) {
     if (peer == ctx.rank) continue;
     std::uint64_t* flags = ctx.theirs<std::uint64_t>(peer, ctx.launch.offsets.combine_flags);
-    store_flag(flags + ctx.rank * (flag_stride / sizeof(std::uint64_t)), ctx.launch.epoch, ctx.launch.one_device);
+    store_flag(flags + ctx.rank * (flag_stride / sizeof(std::uint64_t)), ctx.launch.epoch,
+               ctx.launch.one_device);
   }
 }
 
@@ -31,15 +32,18 @@ __device__ inline bool await_outputs(const RankCtx& ctx) {
     if (source == ctx.rank) continue;
     const std::uint64_t* flag = ctx.mine<const std::uint64_t>(ctx.launch.offsets.combine_flags) +
                                 source * (flag_stride / sizeof(std::uint64_t));
-    ok = wait_until(ctx, WaitKind::combine_data, [&](int& awaited) {
-           awaited = source;
-           return load_flag(flag, ctx.launch.one_device) >= ctx.launch.epoch;
-         }) && ok;
+    ok = wait_until(ctx, WaitKind::combine_data,
+                    [&](int& awaited) {
+                      awaited = source;
+                      return load_flag(flag, ctx.launch.one_device) >= ctx.launch.epoch;
+                    }) &&
+         ok;
   }
   return __syncthreads_and(ok);
 }
 
-__device__ inline void list_contributions(const RankCtx& ctx, const Share& share, Contribution* contributions) {
+__device__ inline void list_contributions(const RankCtx& ctx, const Share& share,
+                                          Contribution* contributions) {
   const Launch& launch = ctx.launch;
   const int first = share.token0 * launch.topk;
   const int own = (share.token1 - share.token0) * launch.topk;
@@ -47,8 +51,10 @@ __device__ inline void list_contributions(const RankCtx& ctx, const Share& share
     const int row = ctx.mine<const int>(launch.offsets.sent_rows)[first + i];
     const int e = __ldg(ctx.mine<const int>(launch.offsets.topk) + first + i);
     const float weight = __ldg(ctx.mine<const float>(launch.offsets.weights) + first + i);
-    const char* base = e >= 0 ? ctx.theirs<const char>(e / launch.experts_per_rank, launch.offsets.expert_out) : nullptr;
-    contributions[i] = {e >= 0 ? base + 2ull * static_cast<std::uint64_t>(row) * launch.hidden : nullptr, weight};
+    const char* base =
+        e >= 0 ? ctx.theirs<const char>(e / launch.experts_per_rank, launch.offsets.expert_out) : nullptr;
+    contributions[i] = {e >= 0 ? base + 2ull * static_cast<std::uint64_t>(row) * launch.hidden : nullptr,
+                        weight};
   }
 }
 

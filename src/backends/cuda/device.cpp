@@ -8,7 +8,8 @@ namespace epskew::cuda {
 
 void check(cudaError_t error, const char* call) {
   if (error == cudaSuccess) return;
-  throw EnvironmentError(fmt::format("{} failed: {} ({})", call, cudaGetErrorString(error), cudaGetErrorName(error)));
+  throw EnvironmentError(
+      fmt::format("{} failed: {} ({})", call, cudaGetErrorString(error), cudaGetErrorName(error)));
 }
 
 }  // namespace epskew::cuda

@@ -2,10 +2,10 @@
 
 /// Owners of CUDA resources. A failing call throws EnvironmentError with its name and the runtime's words.
 
+#include <cuda_runtime_api.h>
+
 #include <cstddef>
 #include <utility>
-
-#include <cuda_runtime_api.h>
 
 namespace epskew::cuda {
 

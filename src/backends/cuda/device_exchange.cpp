@@ -1,9 +1,9 @@
 #include "backends/cuda/device_exchange.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
-
-#include <fmt/format.h>
 
 #include "epskew/support/error.hpp"
 
@@ -24,17 +24,19 @@ void validate_input(const ExchangeShape& shape, const RankInput& input) {
   if (input.topk_idx.size() % topk != 0 || input.topk_weights.size() != input.topk_idx.size() ||
       input.x.size() != tokens * static_cast<std::size_t>(shape.hidden)) {
     throw UsageError(fmt::format(
-        "the input's sizes disagree (x {}, topk_idx {}, topk_weights {} elements; hidden {}, top-k {}); pass [T][H] and [T][K]",
+        "the input's sizes disagree (x {}, topk_idx {}, topk_weights {} elements; hidden {}, top-k {}); pass "
+        "[T][H] and [T][K]",
         input.x.size(), input.topk_idx.size(), input.topk_weights.size(), shape.hidden, shape.topk));
   }
   if (tokens > static_cast<std::size_t>(shape.max_tokens)) {
-    throw UsageError(fmt::format("{} tokens are too many (buffers are sized for {}); raise --num-tokens", tokens,
-                                 shape.max_tokens));
+    throw UsageError(fmt::format("{} tokens are too many (buffers are sized for {}); raise --num-tokens",
+                                 tokens, shape.max_tokens));
   }
   for (const std::int32_t expert : input.topk_idx) {
     if (expert < -1 || expert >= shape.num_experts) {
-      throw UsageError(fmt::format("expert {} does not exist (there are {}, and -1 masks); correct the routing", expert,
-                                   shape.num_experts));
+      throw UsageError(
+          fmt::format("expert {} does not exist (there are {}, and -1 masks); correct the routing", expert,
+                      shape.num_experts));
     }
   }
 }
@@ -46,14 +48,14 @@ std::string describe_abort(std::uint64_t word, std::chrono::milliseconds timeout
   const char* what = kind == WaitKind::counts          ? "the counts"
                      : kind == WaitKind::dispatch_data ? "the tokens"
                                                        : "the expert outputs";
-  return fmt::format("rank {} waited {:.1f} s for {} of rank {}", waiter, static_cast<double>(timeout.count()) / 1e3, what,
-                     awaited);
+  return fmt::format("rank {} waited {:.1f} s for {} of rank {}", waiter,
+                     static_cast<double>(timeout.count()) / 1e3, what, awaited);
 }
 
 }  // namespace
 
-DeviceExchange::DeviceExchange(const ExchangeShape& shape, const ExchangeOptions& options, const Settings& settings,
-                               const Plan& plan)
+DeviceExchange::DeviceExchange(const ExchangeShape& shape, const ExchangeOptions& options,
+                               const Settings& settings, const Plan& plan)
     : shape_(shape),
       options_(options),
       settings_(settings),
@@ -65,7 +67,8 @@ DeviceExchange::DeviceExchange(const ExchangeShape& shape, const ExchangeOptions
   arenas_ = DeviceMemory(layout_.bytes() * ranks);
   abort_word_ = DeviceMemory(sizeof(std::uint64_t));
   stamps_ = DeviceMemory(sizeof(Stamp) * stamp_capacity());
-  // Flags and cells start below any epoch; payload starts as all ones, so that a row nobody wrote shows as NaN.
+  // Flags and cells start below any epoch; payload starts as all ones, so that a row nobody wrote shows as
+  // NaN.
   check(cudaMemset(arenas_.data(), 0xff, arenas_.size()), "cudaMemset");
   for (int set = 0; set < layout_.num_sets(); ++set) {
     const ArenaOffsets at = layout_.at(set, 0);
@@ -75,9 +78,9 @@ DeviceExchange::DeviceExchange(const ExchangeShape& shape, const ExchangeOptions
     }
   }
   check(cudaMemset(abort_word_.data(), 0, abort_word_.size()), "cudaMemset");
-  const std::size_t shared =
-      std::max({plan.fused_dispatch.shared_bytes, plan.fused_combine.shared_bytes, plan.lockstep_counts.shared_bytes,
-                plan.lockstep_dispatch.shared_bytes, plan.lockstep_combine.shared_bytes});
+  const std::size_t shared = std::max({plan.fused_dispatch.shared_bytes, plan.fused_combine.shared_bytes,
+                                       plan.lockstep_counts.shared_bytes, plan.lockstep_dispatch.shared_bytes,
+                                       plan.lockstep_combine.shared_bytes});
   check(prepare_kernels(shared), "cudaFuncSetAttribute");
   check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   batches_.assign(static_cast<std::size_t>(options.micro_batches), Batch{0, std::vector<int>(ranks, 0)});
@@ -95,7 +98,8 @@ void DeviceExchange::set_input(int local, int batch, const RankInput& input) {
   const ArenaOffsets at = layout_.at(0, batch);
   char* arena = arenas_.data() + static_cast<std::uint64_t>(local) * layout_.bytes();
   const auto upload = [&](std::uint64_t offset, const auto& values) {
-    check(cudaMemcpyAsync(arena + offset, values.data(), values.size_bytes(), cudaMemcpyHostToDevice, stream_.get()),
+    check(cudaMemcpyAsync(arena + offset, values.data(), values.size_bytes(), cudaMemcpyHostToDevice,
+                          stream_.get()),
           "cudaMemcpyAsync");
   };
   upload(at.x, input.x);
@@ -114,7 +118,7 @@ Launch DeviceExchange::make_launch(int batch, unsigned phases) const {
   launch.experts_per_rank = shape_.experts_per_rank();
   launch.topk = shape_.topk;
   launch.hidden = shape_.hidden;
-  launch.scale_rule = options_.dispatch == DispatchFormat::fp8_pow2     ? ScaleRule::power_of_two
+  launch.scale_rule = options_.dispatch == DispatchFormat::fp8_pow2    ? ScaleRule::power_of_two
                       : options_.dispatch == DispatchFormat::fp8_ue8m0 ? ScaleRule::exponent_byte
                                                                        : ScaleRule::exact;
   launch.phases = phases;
@@ -172,7 +176,8 @@ void DeviceExchange::launch_fused(Operation operation, int batch, unsigned phase
   start(operation, shape_.num_ranks, true, arguments);
 }
 
-void DeviceExchange::launch_lockstep(Operation operation, int rank, int batch, unsigned phases, Stamp* stamps) {
+void DeviceExchange::launch_lockstep(Operation operation, int rank, int batch, unsigned phases,
+                                     Stamp* stamps) {
   Launch arguments = make_launch(batch, phases);
   arguments.first_rank = rank;
   arguments.stamps = stamps;
@@ -191,7 +196,9 @@ void DeviceExchange::run_phase(Operation operation, int batch, unsigned phases) 
   for (const int rank : ranks_) launch_lockstep(operation, rank, batch, phases, nullptr);
 }
 
-void DeviceExchange::begin_operation(int batch) { ++batches_[static_cast<std::size_t>(batch)].epoch; }
+void DeviceExchange::begin_operation(int batch) {
+  ++batches_[static_cast<std::size_t>(batch)].epoch;
+}
 
 void DeviceExchange::finish(const char* phase) {
   stream_.synchronize();
@@ -246,8 +253,9 @@ template <class T>
 void DeviceExchange::download(std::vector<T>& host, int rank, std::uint64_t offset, std::size_t count) {
   host.resize(count);
   const char* arena = arenas_.data() + static_cast<std::uint64_t>(rank) * layout_.bytes();
-  check(cudaMemcpyAsync(host.data(), arena + offset, count * sizeof(T), cudaMemcpyDeviceToHost, stream_.get()),
-        "cudaMemcpyAsync");
+  check(
+      cudaMemcpyAsync(host.data(), arena + offset, count * sizeof(T), cudaMemcpyDeviceToHost, stream_.get()),
+      "cudaMemcpyAsync");
 }
 
 int DeviceExchange::num_rows(int local, int batch) {

@@ -13,7 +13,8 @@ namespace epskew::cuda {
 
 class DeviceExchange final : public Exchange {
  public:
-  DeviceExchange(const ExchangeShape& shape, const ExchangeOptions& options, const Settings& settings, const Plan& plan);
+  DeviceExchange(const ExchangeShape& shape, const ExchangeOptions& options, const Settings& settings,
+                 const Plan& plan);
 
   const ExchangeShape& shape() const override { return shape_; }
   const ExchangeOptions& options() const override { return options_; }

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Dispatch, algorithm "direct": counts travel first, so every sender knows the final row of each of its selections and
-/// writes a token there once. docs/cuda.md explains the protocol and its ordering.
+/// Dispatch, algorithm "direct": counts travel first, so every sender knows the final row of each of its
+/// selections and writes a token there once. docs/cuda.md explains the protocol and its ordering.
 
 #include "backends/cuda/formats.cuh"
 #include "backends/cuda/signal.cuh"
@@ -30,8 +30,8 @@ struct DispatchShared {
   }
 };
 
-/// Sixteen channels of a token in registers: 8 from each half of a 512-channel span, so that every access of a warp is
-/// contiguous.
+/// Sixteen channels of a token in registers: 8 from each half of a 512-channel span, so that every access of
+/// a warp is contiguous.
 struct TokenPart {
   uint4 low;
   uint4 high;
@@ -49,18 +49,23 @@ struct TokenPart {
   }
 };
 
-/// Counts this rank's selections and numbers those of tokens [token0, token1) within their experts, in token order.
+/// Counts this rank's selections and numbers those of tokens [token0, token1) within their experts, in token
+/// order.
 __device__ inline void count_selections(const RankCtx& ctx, int token0, int token1, DispatchShared& shared) {
   const Launch& launch = ctx.launch;
   const int* topk = ctx.mine<const int>(launch.offsets.topk);
+  const int selections = ctx.num_tokens() * launch.topk;
+  const auto load_four = [&](int i0) {  // the list is padded to a whole line
+    return i0 < selections ? __ldg(reinterpret_cast<const int4*>(topk + i0)) : make_int4(-1, -1, -1, -1);
+  };
+  int4 four = load_four(4 * threadIdx.x);
   for (int e = threadIdx.x; e < launch.num_experts; e += blockDim.x) shared.counts[e] = shared.before[e] = 0;
   __syncthreads();
   const int own0 = token0 * launch.topk;
   const int own1 = token1 * launch.topk;
-  const int selections = ctx.num_tokens() * launch.topk;
   for (int i0 = 4 * threadIdx.x; i0 < selections; i0 += 4 * blockDim.x) {
-    const int4 four = __ldg(reinterpret_cast<const int4*>(topk + i0));  // the list is padded to a whole line
     const int experts[4] = {four.x, four.y, four.z, four.w};
+    four = load_four(i0 + 4 * blockDim.x);
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       const int i = i0 + j;
@@ -88,8 +93,10 @@ __device__ inline void publish_counts(const RankCtx& ctx, const DispatchShared& 
   for (int i = ctx.block * blockDim.x + threadIdx.x; i < cells; i += ctx.num_blocks * blockDim.x) {
     const int peer = i / launch.num_experts;
     const int e = i % launch.num_experts;
-    std::uint64_t* row = ctx.theirs<std::uint64_t>(peer, launch.offsets.count_cells) + ctx.rank * launch.num_experts;
-    store_cell(row + e, static_cast<std::uint64_t>(launch.epoch) << 32 | static_cast<std::uint32_t>(shared.counts[e]));
+    std::uint64_t* row =
+        ctx.theirs<std::uint64_t>(peer, launch.offsets.count_cells) + ctx.rank * launch.num_experts;
+    store_cell(row + e,
+               static_cast<std::uint64_t>(launch.epoch) << 32 | static_cast<std::uint32_t>(shared.counts[e]));
   }
 }
 
@@ -108,7 +115,8 @@ struct CountCells {
 #pragma unroll
     for (int i = 0; i < batch; ++i) {
       const int s = s0 + i;
-      if (s < ctx.launch.num_ranks && s != skip && !ready(ctx, i)) cell[i] = load_cell(cells + s * ctx.launch.num_experts);
+      if (s < ctx.launch.num_ranks && s != skip && !ready(ctx, i))
+        cell[i] = load_cell(cells + s * ctx.launch.num_experts);
     }
 #pragma unroll
     for (int i = 0; i < batch; ++i) {
@@ -122,11 +130,22 @@ struct CountCells {
   __device__ void clear() {
     for (std::uint64_t& c : cell) c = 0;
   }
+  /// An early look: what is not there yet is looked for again by load_missing.
+  __device__ void request(const RankCtx& ctx) {
+    const int e = threadIdx.x;
+    const std::uint64_t* cells = ctx.mine<const std::uint64_t>(ctx.launch.offsets.count_cells) + e;
+#pragma unroll
+    for (int i = 0; i < batch; ++i) {
+      const bool exists = e < ctx.launch.num_experts && i < ctx.launch.num_ranks;
+      cell[i] = exists ? load_cell(cells + i * ctx.launch.num_experts) : 0;
+    }
+  }
 };
 
-/// For each expert: begin = rows from all ranks, base = rows from ranks before this one. `counted`: this rank's own
-/// counts are in shared memory.
-__device__ inline bool gather_counts(const RankCtx& ctx, DispatchShared& shared, bool counted) {
+/// For each expert: begin = rows from all ranks, base = rows from ranks before this one. `cells`: what an
+/// early look at this thread's first expert found. `counted`: this rank's own counts are in shared memory.
+__device__ inline bool gather_counts(const RankCtx& ctx, DispatchShared& shared, CountCells cells,
+                                     bool counted) {
   const Launch& launch = ctx.launch;
   const int own0 = ctx.rank * launch.experts_per_rank;
   const int skip = counted ? ctx.rank : -1;
@@ -136,16 +155,16 @@ __device__ inline bool gather_counts(const RankCtx& ctx, DispatchShared& shared,
     int total = 0;
     int prior = 0;
     for (int s0 = 0; s0 < launch.num_ranks; s0 += CountCells::batch) {
-      CountCells cells;
-      cells.clear();
-      ok = wait_until(ctx, WaitKind::counts, [&](int& awaited) {
-             return cells.load_missing(ctx, e, s0, skip, awaited);
-           }) && ok;
+      if (s0 != 0 || e != static_cast<int>(threadIdx.x)) cells.clear();
+      ok = wait_until(ctx, WaitKind::counts,
+                      [&](int& awaited) { return cells.load_missing(ctx, e, s0, skip, awaited); }) &&
+           ok;
 #pragma unroll
       for (int i = 0; i < CountCells::batch; ++i) {
         const int s = s0 + i;
         if (s >= launch.num_ranks) break;
-        const int count = s == skip ? shared.counts[e] : static_cast<int>(static_cast<std::uint32_t>(cells.cell[i]));
+        const int count =
+            s == skip ? shared.counts[e] : static_cast<int>(static_cast<std::uint32_t>(cells.cell[i]));
         total += count;
         if (s < ctx.rank) prior += count;
         if (owned) shared.incoming[(e - own0) * launch.num_ranks + s] = count;
@@ -157,29 +176,41 @@ __device__ inline bool gather_counts(const RankCtx& ctx, DispatchShared& shared,
   return __syncthreads_and(ok);
 }
 
-/// Exclusive prefix sums of `begin` over the experts of each rank, one warp a rank; `base` is moved along.
+/// Exclusive prefix sums of `begin` over the experts of each rank, a warp for each chunk of 32; `base` is
+/// moved along.
 __device__ inline void scan_ranks(const RankCtx& ctx, DispatchShared& shared) {
-  const int warps = blockDim.x / warp_size;
   const int lane = threadIdx.x % warp_size;
   const int experts = ctx.launch.experts_per_rank;
-  for (int r = static_cast<int>(threadIdx.x) / warp_size; r < ctx.launch.num_ranks; r += warps) {
-    int running = 0;
-    for (int e0 = 0; e0 < experts; e0 += warp_size) {
-      const int e = r * experts + e0 + lane;
-      const int count = e0 + lane < experts ? shared.begin[e] : 0;
-      int inclusive = count;
+  const int chunks = (experts + warp_size - 1) / warp_size;  // of a rank
+  int* chunk_rows = shared.before;  // not needed any more; at least one expert a chunk
+  for (int c = threadIdx.x / warp_size; c < chunks * ctx.launch.num_ranks; c += blockDim.x / warp_size) {
+    const int rank = c / chunks;
+    const int local = (c - rank * chunks) * warp_size + lane;
+    const int e = rank * experts + local;
+    const int count = local < experts ? shared.begin[e] : 0;
+    int inclusive = count;
 #pragma unroll
-      for (int distance = 1; distance < warp_size; distance *= 2) {
-        const int left = __shfl_up_sync(0xffffffffu, inclusive, distance);
-        if (lane >= distance) inclusive += left;
-      }
-      if (e0 + lane < experts) {
-        shared.begin[e] = running + inclusive - count;
-        shared.base[e] += running + inclusive - count;
-      }
-      running += __shfl_sync(0xffffffffu, inclusive, warp_size - 1);
+    for (int distance = 1; distance < warp_size; distance *= 2) {
+      const int left = __shfl_up_sync(0xffffffffu, inclusive, distance);
+      if (lane >= distance) inclusive += left;
     }
+    if (local < experts) {
+      shared.begin[e] = inclusive - count;
+      shared.base[e] += inclusive - count;
+    }
+    if (lane == warp_size - 1) chunk_rows[c] = inclusive;
   }
+  __syncthreads();
+  if (chunks == 1) return;
+  for (int e = threadIdx.x; e < ctx.launch.num_experts; e += blockDim.x) {
+    const int rank = e / experts;
+    const int chunk = (e - rank * experts) / warp_size;
+    int before = 0;
+    for (int c = 0; c < chunk; ++c) before += chunk_rows[rank * chunks + c];
+    shared.begin[e] += before;
+    shared.base[e] += before;
+  }
+  __syncthreads();
 }
 
 /// What a rank says of its own rows, from counts alone: expert_begin and source_ranges.
@@ -188,7 +219,8 @@ __device__ inline void write_metadata(const RankCtx& ctx, const DispatchShared& 
   const int e0 = ctx.rank * launch.experts_per_rank;
   int* expert_begin = ctx.mine<int>(launch.offsets.expert_begin);
   RowRange* ranges = ctx.mine<RowRange>(launch.offsets.source_ranges);
-  for (int i = threadIdx.x; i < launch.experts_per_rank; i += blockDim.x) {
+  // Counted from the last thread: the last warps have the least to send.
+  for (int i = blockDim.x - 1 - threadIdx.x; i < launch.experts_per_rank; i += blockDim.x) {
     int row = shared.begin[e0 + i];
     expert_begin[i] = row;
     for (int s = 0; s < launch.num_ranks; ++s) {
@@ -203,7 +235,8 @@ __device__ inline void write_metadata(const RankCtx& ctx, const DispatchShared& 
 /// What a warp stores of one item, ready for any number of rows.
 template <bool fp8>
 struct Payload {
-  uint4 data[fp8 ? 1 : 2];  ///< fp8: even lanes hold 16 channels of the span's low half, odd lanes of its high half
+  uint4 data[fp8 ? 1 : 2];  ///< fp8: even lanes hold 16 channels of the span's low half, odd lanes of its
+                            ///< high half
   float scale_low;
   float scale_high;
 
@@ -323,7 +356,8 @@ __device__ inline void send_rows(const RankCtx& ctx, const Share& share, const D
 __device__ inline void signal_sent(const RankCtx& ctx) {
   __syncthreads();
   maybe_delay(ctx, 2);
-  const std::uint64_t share = flag_unit * (ctx.block + 1) / ctx.num_blocks - flag_unit * ctx.block / ctx.num_blocks;
+  const std::uint64_t share =
+      flag_unit * (ctx.block + 1) / ctx.num_blocks - flag_unit * ctx.block / ctx.num_blocks;
   for (int peer = threadIdx.x; peer < ctx.launch.num_ranks; peer += blockDim.x) {
     if (peer == ctx.rank) continue;  // the rank's own stores are ordered by the end of the kernel
     std::uint64_t* flags = ctx.theirs<std::uint64_t>(peer, ctx.launch.offsets.dispatch_flags);
@@ -343,7 +377,8 @@ __device__ inline void await_sent(const RankCtx& ctx) {
   }
 }
 
-/// The counts launch of the lockstep driver: counts go out, and each selection's number is kept for dispatch_send.
+/// The counts launch of the lockstep driver: counts go out, and each selection's number is kept for
+/// dispatch_send.
 __device__ inline void dispatch_counts(const RankCtx& ctx, int* memory) {
   const Launch& launch = ctx.launch;
   DispatchShared shared(memory, launch);
@@ -352,7 +387,8 @@ __device__ inline void dispatch_counts(const RankCtx& ctx, int* memory) {
   maybe_delay(ctx, 1);
   publish_counts(ctx, shared);
   int* numbers = ctx.mine<int>(launch.offsets.numbers) + tokens.first * launch.topk;
-  for (int i = threadIdx.x; i < (tokens.last - tokens.first) * launch.topk; i += blockDim.x) numbers[i] = shared.slot[i];
+  for (int i = threadIdx.x; i < (tokens.last - tokens.first) * launch.topk; i += blockDim.x)
+    numbers[i] = shared.slot[i];
 }
 
 /// What an earlier counts launch found out about this block's tokens.
@@ -360,7 +396,8 @@ __device__ inline void load_numbers(const RankCtx& ctx, const Share& share, Disp
   const Launch& launch = ctx.launch;
   const int first = share.token0 * launch.topk;
   const int own = (share.token1 - share.token0) * launch.topk;
-  for (int i = threadIdx.x; i < own; i += blockDim.x) {
+  // Counted from the last thread: the first ones are busy with the count cells.
+  for (int i = blockDim.x - 1 - threadIdx.x; i < own; i += blockDim.x) {
     const int e = __ldg(ctx.mine<const int>(launch.offsets.topk) + first + i);
     shared.slot[i] = ctx.mine<const int>(launch.offsets.numbers)[first + i];
     shared.expert[i] = e;
@@ -377,18 +414,20 @@ __device__ inline void dispatch_send(const RankCtx& ctx, int* memory) {
   // What does not depend on the counts is requested first.
   TokenPart part;
   part.load(ctx, share, share.items.first + static_cast<int>(threadIdx.x) / warp_size);
+  CountCells cells;
+  cells.clear();
   if (counts_here) {
     count_selections(ctx, share.token0, share.token1, shared);
     maybe_delay(ctx, 1);
     publish_counts(ctx, shared);
   } else {
+    cells.request(ctx);
     load_numbers(ctx, share, shared);
   }
-  if (!gather_counts(ctx, shared, counts_here)) return;
+  if (!gather_counts(ctx, shared, cells, counts_here)) return;
   scan_ranks(ctx, shared);
   Payload<fp8> payload;
   payload.prepare(part, launch.scale_rule);
-  __syncthreads();
   if (ctx.block == ctx.num_blocks - 1) write_metadata(ctx, shared);
   send_rows<fp8>(ctx, share, shared, payload);
   if (launch.num_ranks > 1) signal_sent(ctx);

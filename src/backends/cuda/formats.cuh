@@ -8,8 +8,12 @@
 
 namespace epskew::cuda {
 
-__device__ inline float low_bf16(std::uint32_t pair) { return __uint_as_float(pair << 16); }
-__device__ inline float high_bf16(std::uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
+__device__ inline float low_bf16(std::uint32_t pair) {
+  return __uint_as_float(pair << 16);
+}
+__device__ inline float high_bf16(std::uint32_t pair) {
+  return __uint_as_float(pair & 0xffff0000u);
+}
 
 /// Two floats to bf16, rounded to nearest even.
 __device__ inline std::uint32_t pack_bf16(float low, float high) {
@@ -72,18 +76,14 @@ __device__ inline void accumulate(float (&acc)[8], float weight, uint4 values) {
 }
 
 __device__ inline uint4 round_to_bf16(const float (&acc)[8]) {
-  return {pack_bf16(acc[0], acc[1]), pack_bf16(acc[2], acc[3]), pack_bf16(acc[4], acc[5]), pack_bf16(acc[6], acc[7])};
+  return {pack_bf16(acc[0], acc[1]), pack_bf16(acc[2], acc[3]), pack_bf16(acc[4], acc[5]),
+          pack_bf16(acc[6], acc[7])};
 }
 
 /// 16 bytes of data that another rank may have written during this launch: never through the read-only path.
 __device__ inline uint4 load_row(const void* address) {
   uint4 v;
-#ifdef EPSKEW_L2HINT
-#define LDHINT ".L2::256B"
-#else
-#define LDHINT ""
-#endif
-  asm volatile("ld.global.L1::no_allocate" LDHINT ".v4.u32 {%0,%1,%2,%3}, [%4];"
+  asm volatile("ld.global.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
                : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
                : "l"(address));
   return v;
@@ -97,8 +97,8 @@ __device__ inline uint4 load_input(const void* address) {
   return v;
 }
 __device__ inline void store_row(void* address, uint4 v) {
-  asm volatile("st.global.L1::no_allocate.v4.u32 [%0], {%1,%2,%3,%4};" ::"l"(address), "r"(v.x), "r"(v.y), "r"(v.z),
-               "r"(v.w)
+  asm volatile("st.global.L1::no_allocate.v4.u32 [%0], {%1,%2,%3,%4};" ::"l"(address), "r"(v.x), "r"(v.y),
+               "r"(v.z), "r"(v.w)
                : "memory");
 }
 

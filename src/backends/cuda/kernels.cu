@@ -1,9 +1,8 @@
-#include "backends/cuda/kernels.hpp"
-
 #include <array>
 
 #include "backends/cuda/combine.cuh"
 #include "backends/cuda/dispatch.cuh"
+#include "backends/cuda/kernels.hpp"
 
 namespace epskew::cuda {
 namespace {
@@ -23,12 +22,14 @@ __device__ inline void run_rank(const Launch& launch, Body body) {
 }
 
 template <bool fp8>
-__global__ void __launch_bounds__(block_threads, blocks_per_sm) dispatch_kernel(const __grid_constant__ Launch launch) {
+__global__ void __launch_bounds__(block_threads, blocks_per_sm)
+    dispatch_kernel(const __grid_constant__ Launch launch) {
   extern __shared__ int shared_memory[];
   run_rank(launch, [&](const RankCtx& ctx) { dispatch<fp8>(ctx, shared_memory); });
 }
 
-__global__ void __launch_bounds__(block_threads, blocks_per_sm) combine_kernel(const __grid_constant__ Launch launch) {
+__global__ void __launch_bounds__(block_threads, blocks_per_sm)
+    combine_kernel(const __grid_constant__ Launch launch) {
   extern __shared__ Contribution contributions[];
   run_rank(launch, [&](const RankCtx& ctx) { combine(ctx, contributions); });
 }
@@ -37,7 +38,8 @@ __global__ void __launch_bounds__(block_threads, blocks_per_sm) combine_kernel(c
 __global__ void flush_kernel(const uint4* memory, std::size_t words, std::uint32_t* sink) {
   const std::size_t step = static_cast<std::size_t>(gridDim.x) * blockDim.x;
   std::uint32_t seen = 0;
-  for (std::size_t i = blockIdx.x * static_cast<std::size_t>(blockDim.x) + threadIdx.x; i < words; i += step) {
+  for (std::size_t i = blockIdx.x * static_cast<std::size_t>(blockDim.x) + threadIdx.x; i < words;
+       i += step) {
     const uint4 v = load_row(memory + i);
     seen |= v.x | v.y | v.z | v.w;
   }
@@ -49,7 +51,8 @@ constexpr std::array<Kernel, 3> kernels = {dispatch_kernel<true>, dispatch_kerne
 
 }  // namespace
 
-cudaError_t launch(Operation operation, bool fp8, const Grid& grid, const Launch& arguments, cudaStream_t stream) {
+cudaError_t launch(Operation operation, bool fp8, const Grid& grid, const Launch& arguments,
+                   cudaStream_t stream) {
   cudaLaunchAttribute attribute{};
   attribute.id = cudaLaunchAttributeCooperative;
   attribute.val.cooperative = 1;
@@ -66,13 +69,27 @@ cudaError_t launch(Operation operation, bool fp8, const Grid& grid, const Launch
   return cudaLaunchKernelEx(&config, kernel, arguments);
 }
 
+namespace {
+
+/// The same division of L1 for every kernel: a multiprocessor that has to change it first waits until it is
+/// empty.
+template <class AnyKernel>
+cudaError_t use_largest_carveout(AnyKernel kernel) {
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                              cudaSharedmemCarveoutMaxShared);
+}
+
+}  // namespace
+
 cudaError_t prepare_kernels(std::size_t shared_bytes) {
   for (const Kernel kernel : kernels) {
     const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                    static_cast<int>(shared_bytes));
     if (error != cudaSuccess) return error;
+    const cudaError_t carveout_error = use_largest_carveout(kernel);
+    if (carveout_error != cudaSuccess) return carveout_error;
   }
-  return cudaSuccess;
+  return use_largest_carveout(flush_kernel);
 }
 
 cudaError_t flush_cache(void* memory, std::size_t bytes, cudaStream_t stream) {

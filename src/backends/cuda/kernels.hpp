@@ -2,9 +2,9 @@
 
 /// The kernels as host calls.
 
-#include <cstddef>
-
 #include <cuda_runtime_api.h>
+
+#include <cstddef>
 
 #include "backends/cuda/launch.hpp"
 
@@ -12,17 +12,19 @@ namespace epskew::cuda {
 
 /// How one launch is placed on the device.
 struct Grid {
-  int blocks = 1;               ///< all ranks of the launch together
-  int threads = block_threads;  ///< a block
-  std::size_t shared_bytes = 0; ///< dynamic, a block
-  bool cooperative = false;     ///< ranks wait for each other inside the launch, so all blocks must be resident
+  int blocks = 1;                ///< all ranks of the launch together
+  int threads = block_threads;   ///< a block
+  std::size_t shared_bytes = 0;  ///< dynamic, a block
+  bool cooperative = false;  ///< ranks wait for each other inside the launch, so all blocks must be resident
 };
 
 enum class Operation { dispatch, combine };
 
 /// Starts one launch on `stream`. Returns the launch error, if any.
-cudaError_t launch(Operation operation, bool fp8, const Grid& grid, const Launch& arguments, cudaStream_t stream);
-/// Lets every kernel use `shared_bytes`, and loads them all now rather than during a timed or spinning launch.
+cudaError_t launch(Operation operation, bool fp8, const Grid& grid, const Launch& arguments,
+                   cudaStream_t stream);
+/// Lets every kernel use `shared_bytes`, and loads them all now rather than during a timed or spinning
+/// launch.
 cudaError_t prepare_kernels(std::size_t shared_bytes);
 /// Reads `bytes` of zeros at `memory`, so that L2 holds nothing of the exchange.
 cudaError_t flush_cache(void* memory, std::size_t bytes, cudaStream_t stream);

@@ -18,8 +18,8 @@ inline constexpr int warp_size = 32;
 inline constexpr int dispatch_span = 512;
 inline constexpr int combine_span = 256;
 
-/// Phases of one operation, as bits. `counts` is the part of dispatch_send that every rank must have done before any
-/// rank can finish the rest: the lockstep driver launches it apart.
+/// Phases of one operation, as bits. `counts` is the part of dispatch_send that every rank must have done
+/// before any rank can finish the rest: the lockstep driver launches it apart.
 enum PhaseBits : unsigned { phase_counts = 1, phase_send = 2, phase_recv = 4 };
 
 enum class ScaleRule : int { exact, power_of_two, exponent_byte };
@@ -43,11 +43,13 @@ struct Launch {
   int blocks_per_rank;
   unsigned phases;
   std::uint32_t epoch;  ///< 1, 2, … of this micro-batch
-  /// Every rank adds flag_unit to each peer's dispatch flag in the course of a dispatch, split over its blocks (so
-  /// launches of different sizes may follow each other); the flag of a set stands at flag_target afterwards.
+  /// Every rank adds flag_unit to each peer's dispatch flag in the course of a dispatch, split over its
+  /// blocks (so launches of different sizes may follow each other); the flag of a set stands at flag_target
+  /// afterwards.
   std::uint64_t flag_target;
   std::uint64_t timeout_ns;
-  std::uint64_t delay_seed;  ///< not 0: every block sleeps a random time before it publishes, signals and reads
+  std::uint64_t
+      delay_seed;  ///< not 0: every block sleeps a random time before it publishes, signals and reads
   std::uint32_t delay_max_ns;
   ArenaOffsets offsets;
   bool one_device;            ///< every rank of the world lives on this device
@@ -62,8 +64,8 @@ inline constexpr std::uint64_t flag_unit = 1u << 16;
 /// Who gave up waiting for whom.
 enum class WaitKind : std::uint8_t { counts = 1, dispatch_data, combine_data };
 constexpr std::uint64_t pack_abort(WaitKind kind, int waiter, int awaited) {
-  return std::uint64_t{1} << 63 | static_cast<std::uint64_t>(kind) << 32 | static_cast<std::uint64_t>(waiter) << 16 |
-         static_cast<std::uint64_t>(awaited);
+  return std::uint64_t{1} << 63 | static_cast<std::uint64_t>(kind) << 32 |
+         static_cast<std::uint64_t>(waiter) << 16 | static_cast<std::uint64_t>(awaited);
 }
 
 }  // namespace epskew::cuda

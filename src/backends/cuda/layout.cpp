@@ -72,13 +72,14 @@ ArenaOffsets ArenaLayout::at(int set, int batch) const {
   ArenaOffsets offsets = first_;
   const std::uint64_t of_set = set_stride_ * static_cast<std::uint64_t>(set);
   for (std::uint64_t* offset :
-       {&offsets.count_cells, &offsets.dispatch_flags, &offsets.combine_flags, &offsets.source_tokens, &offsets.scales,
-        &offsets.rows, &offsets.sent_rows, &offsets.numbers, &offsets.source_ranges, &offsets.expert_begin, &offsets.expert_out,
-        &offsets.encoded}) {
+       {&offsets.count_cells, &offsets.dispatch_flags, &offsets.combine_flags, &offsets.source_tokens,
+        &offsets.scales, &offsets.rows, &offsets.sent_rows, &offsets.numbers, &offsets.source_ranges,
+        &offsets.expert_begin, &offsets.expert_out, &offsets.encoded}) {
     *offset += of_set;
   }
   const std::uint64_t of_batch = batch_stride_ * static_cast<std::uint64_t>(batch);
-  for (std::uint64_t* offset : {&offsets.x, &offsets.topk, &offsets.weights, &offsets.combined}) *offset += of_batch;
+  for (std::uint64_t* offset : {&offsets.x, &offsets.topk, &offsets.weights, &offsets.combined})
+    *offset += of_batch;
   return offsets;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Where everything lives in one rank's arena: the same offsets on every rank, so that a peer's address is its base
-/// plus an offset. Plain data, readable by host and device code.
+/// Where everything lives in one rank's arena: the same offsets on every rank, so that a peer's address is
+/// its base plus an offset. Plain data, readable by host and device code.
 
 #include <cstddef>
 #include <cstdint>
@@ -26,7 +26,8 @@ namespace epskew::cuda {
 ///   expert_begin      i32 [L+1]
 ///   expert_out        bf16 [max_rows][H]         read by peers in combine
 ///   encoded           [max_rows][encoded row]    LogFMT-10 only, read by peers in combine
-/// Per micro-batch, the owner's alone: x bf16 [M][H], topk i32 [M][K], weights f32 [M][K], combined bf16 [M][H].
+/// Per micro-batch, the owner's alone: x bf16 [M][H], topk i32 [M][K], weights f32 [M][K], combined bf16
+/// [M][H].
 struct ArenaOffsets {
   std::uint64_t count_cells = 0;
   std::uint64_t dispatch_flags = 0;

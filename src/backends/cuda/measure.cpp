@@ -1,5 +1,5 @@
-/// Timing inside the kernels: every block stamps %globaltimer when it starts and when its last store is issued. A rank's
-/// time is its last end minus its first begin, so neither the host nor the launch is in it.
+/// Timing inside the kernels: every block stamps %globaltimer when it starts and when its last store is
+/// issued. A rank's time is its last end minus its first begin, so neither the host nor the launch is in it.
 
 #include <algorithm>
 #include <limits>
@@ -21,15 +21,20 @@ Stamp merge(std::span<const Stamp> stamps) {
   return all;
 }
 
-double microseconds(std::uint64_t begin, std::uint64_t end) { return static_cast<double>(end - begin) / 1e3; }
+double microseconds(std::uint64_t begin, std::uint64_t end) {
+  return static_cast<double>(end - begin) / 1e3;
+}
 
 void set_misalignments(std::span<const Stamp> first, std::span<IterationSample> samples) {
   std::uint64_t earliest = std::numeric_limits<std::uint64_t>::max();
   for (const Stamp& stamp : first) earliest = std::min(earliest, stamp.begin);
-  for (std::size_t r = 0; r < samples.size(); ++r) samples[r].misalignment_us = microseconds(earliest, first[r].begin);
+  for (std::size_t r = 0; r < samples.size(); ++r)
+    samples[r].misalignment_us = microseconds(earliest, first[r].begin);
 }
 
-double& us(IterationSample& sample, Phase phase) { return sample.us[static_cast<std::size_t>(phase)]; }
+double& us(IterationSample& sample, Phase phase) {
+  return sample.us[static_cast<std::size_t>(phase)];
+}
 
 }  // namespace
 
@@ -54,7 +59,8 @@ void DeviceExchange::flush() {
 
 std::vector<Stamp> DeviceExchange::read_stamps(std::size_t count) {
   std::vector<Stamp> stamps(count);
-  check(cudaMemcpy(stamps.data(), stamps_.data(), count * sizeof(Stamp), cudaMemcpyDeviceToHost), "cudaMemcpy");
+  check(cudaMemcpy(stamps.data(), stamps_.data(), count * sizeof(Stamp), cudaMemcpyDeviceToHost),
+        "cudaMemcpy");
   return stamps;
 }
 
@@ -85,8 +91,9 @@ void DeviceExchange::measure_fused(TimingMode mode, std::span<IterationSample> s
                               {Operation::dispatch, phase_recv, false, Phase::dispatch_recv},
                               {Operation::combine, phase_send, true, Phase::combine_send},
                               {Operation::combine, phase_recv, false, Phase::combine_recv}}
-          : std::vector<Step>{{Operation::dispatch, phase_counts | phase_send | phase_recv, true, Phase::dispatch},
-                              {Operation::combine, phase_send | phase_recv, !pair, Phase::combine}};
+          : std::vector<Step>{
+                {Operation::dispatch, phase_counts | phase_send | phase_recv, true, Phase::dispatch},
+                {Operation::combine, phase_send | phase_recv, !pair, Phase::combine}};
   const auto blocks = static_cast<std::size_t>(most_blocks());
   const std::size_t per_step = blocks * samples.size();
   auto* device_stamps = reinterpret_cast<Stamp*>(stamps_.data());
@@ -112,7 +119,8 @@ void DeviceExchange::measure_fused(TimingMode mode, std::span<IterationSample> s
   set_misalignments(first, samples);
 }
 
-/// One launch a rank and phase, each with the whole GPU. The two launches of dispatch_send (counts, rows) are added up.
+/// One launch a rank and phase, each with the whole GPU. The two launches of dispatch_send (counts, rows) are
+/// added up.
 void DeviceExchange::measure_lockstep(TimingMode mode, std::span<IterationSample> samples) {
   struct Step {
     Operation operation;

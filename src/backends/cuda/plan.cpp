@@ -1,9 +1,9 @@
 #include "backends/cuda/plan.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
-
-#include <fmt/format.h>
 
 #include "epskew/support/error.hpp"
 
@@ -14,8 +14,9 @@ int parse_number(const std::string& name, const std::string& value, int low, int
   int number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (error != std::errc{} || end != value.data() + value.size() || number < low || number > high) {
-    throw UsageError(fmt::format("variant {}={} is not understood (a whole number from {} to {} is expected); correct it",
-                                 name, value, low, high));
+    throw UsageError(
+        fmt::format("variant {}={} is not understood (a whole number from {} to {} is expected); correct it",
+                    name, value, low, high));
   }
   return number;
 }
@@ -24,13 +25,14 @@ Driver parse_driver(const std::string& value) {
   if (value == "auto") return Driver::automatic;
   if (value == "fused") return Driver::fused;
   if (value == "lockstep") return Driver::lockstep;
-  throw UsageError(fmt::format("variant driver={} is unknown (the cuda backend has auto, fused and lockstep); choose one",
-                               value));
+  throw UsageError(fmt::format(
+      "variant driver={} is unknown (the cuda backend has auto, fused and lockstep); choose one", value));
 }
 
 bool parse_cache(const std::string& value) {
   if (value != "warm" && value != "cold") {
-    throw UsageError(fmt::format("variant cache={} is unknown (the cuda backend has cold and warm); choose one", value));
+    throw UsageError(
+        fmt::format("variant cache={} is unknown (the cuda backend has cold and warm); choose one", value));
   }
   return value == "warm";
 }
@@ -52,9 +54,9 @@ LaunchSize combine_size(const ExchangeShape& shape, int blocks) {
   return {blocks, own, combine_shared_bytes(shape, own)};
 }
 
-/// Each block numbers about 16 tokens and publishes its part of the counts.
+/// Each block numbers about four tokens and publishes its part of the counts.
 LaunchSize counts_size(const ExchangeShape& shape, int most_blocks) {
-  const int blocks = std::clamp(shape.max_tokens / 16, std::min(shape.num_ranks, most_blocks), most_blocks);
+  const int blocks = std::clamp(shape.max_tokens / 4, std::min(shape.num_ranks, most_blocks), most_blocks);
   const int own = (shape.max_tokens + blocks - 1) / blocks;
   return {blocks, own, dispatch_shared_bytes(shape, own)};
 }
@@ -65,9 +67,10 @@ void require_shared(std::size_t bytes, const DeviceLimits& limits) {
       blocks_per_sm * (bytes + reserved) <= limits.shared_bytes_per_multiprocessor) {
     return;
   }
-  throw UsageError(fmt::format(
-      "the shape needs {} bytes of shared memory a block (the device has {} for {} blocks); use fewer experts or tokens",
-      bytes, limits.shared_bytes_per_multiprocessor, blocks_per_sm));
+  throw UsageError(
+      fmt::format("the shape needs {} bytes of shared memory a block (the device has {} for {} blocks); use "
+                  "fewer experts or tokens",
+                  bytes, limits.shared_bytes_per_multiprocessor, blocks_per_sm));
 }
 
 }  // namespace
@@ -88,13 +91,14 @@ Settings parse_settings(const ExchangeOptions& options) {
     } else if (name == "dispatch" || name == "combine") {
       const std::string only = name == "dispatch" ? "direct" : "pull";
       if (value != "auto" && value != only) {
-        throw UsageError(fmt::format("variant {}={} is unknown (the cuda backend has auto and {}); choose one", name,
-                                     value, only));
+        throw UsageError(fmt::format(
+            "variant {}={} is unknown (the cuda backend has auto and {}); choose one", name, value, only));
       }
     } else {
-      throw UsageError(fmt::format("variant {} is unknown (the cuda backend has driver, device, cache, blocks, delay_ns, "
-                                   "dispatch and combine); leave it out",
-                                   name));
+      throw UsageError(
+          fmt::format("variant {} is unknown (the cuda backend has driver, device, cache, blocks, delay_ns, "
+                      "dispatch and combine); leave it out",
+                      name));
     }
   }
   return settings;
@@ -113,8 +117,9 @@ std::size_t combine_shared_bytes(const ExchangeShape& shape, int own_tokens) {
 Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const Settings& settings,
                const DeviceLimits& limits) {
   if (shape.num_ranks > max_ranks) {
-    throw UsageError(fmt::format("--num-processes {} is too many for --backend cuda (its peer table holds {}); use fewer",
-                                 shape.num_ranks, max_ranks));
+    throw UsageError(
+        fmt::format("--num-processes {} is too many for --backend cuda (its peer table holds {}); use fewer",
+                    shape.num_ranks, max_ranks));
   }
   const int resident = blocks_per_sm * limits.multiprocessors;
   if (shape.num_ranks > resident) {
@@ -122,7 +127,8 @@ Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const
                                  shape.num_ranks, resident));
   }
   const int cap = settings.blocks != 0 ? std::min(settings.blocks, resident) : resident;
-  // Dispatch is bound by latency and stores: one block a multiprocessor starts sooner. Combine wants loads in flight.
+  // Dispatch is bound by latency and stores: one block a multiprocessor starts sooner. Combine wants loads in
+  // flight.
   const int for_dispatch = std::min(cap, limits.multiprocessors);
   const auto a_rank = [&](int blocks) { return std::max(blocks / shape.num_ranks, 1); };
   Plan plan;
@@ -135,10 +141,12 @@ Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const
                                  &plan.lockstep_dispatch, &plan.lockstep_combine}) {
     require_shared(size->shared_bytes, limits);
   }
-  const std::uint64_t needed = ArenaLayout(shape, options).bytes() * static_cast<std::uint64_t>(shape.num_ranks);
+  const std::uint64_t needed =
+      ArenaLayout(shape, options).bytes() * static_cast<std::uint64_t>(shape.num_ranks);
   if (limits.memory_bytes != 0 && needed > limits.memory_bytes) {
     throw UsageError(fmt::format(
-        "{} ranks need {:.1f} GB of device memory ({:.1f} GB are free); use fewer tokens, ranks or experts a token",
+        "{} ranks need {:.1f} GB of device memory ({:.1f} GB are free); use fewer tokens, ranks or experts a "
+        "token",
         shape.num_ranks, static_cast<double>(needed) / 1e9, static_cast<double>(limits.memory_bytes) / 1e9));
   }
   return plan;

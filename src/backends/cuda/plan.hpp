@@ -1,6 +1,7 @@
 #pragma once
 
-/// How an exchange will run on a device, decided from shape, options and the device's size alone: no CUDA call here.
+/// How an exchange will run on a device, decided from shape, options and the device's size alone: no CUDA
+/// call here.
 
 #include <chrono>
 #include <cstddef>
@@ -14,25 +15,26 @@ namespace epskew::cuda {
 
 enum class Driver {
   automatic,  ///< lockstep for split phases, fused for whole operations
-  fused,      ///< one cooperative launch holds all local ranks: they run at the same time, each on its share of the blocks
-  lockstep    ///< rank after rank, each with the whole GPU
+  fused,    ///< one cooperative launch holds all local ranks: they run at the same time, each on its share of
+            ///< the blocks
+  lockstep  ///< rank after rank, each with the whole GPU
 };
 
 /// What the device offers.
 struct DeviceLimits {
   int multiprocessors = 132;
-  std::size_t shared_bytes_per_block = 227 * 1024;   ///< largest dynamic request
+  std::size_t shared_bytes_per_block = 227 * 1024;  ///< largest dynamic request
   std::size_t shared_bytes_per_multiprocessor = 228 * 1024;
-  std::size_t memory_bytes = 0;                       ///< free
+  std::size_t memory_bytes = 0;  ///< free
 };
 
 /// `options.variants`, understood.
 struct Settings {
   Driver driver = Driver::automatic;
   int device = 0;
-  int blocks = 0;                   ///< of one rank in lockstep, of all ranks in fused, at most; 0: chosen
-  bool warm = false;                ///< leave L2 as the previous iteration left it
-  std::uint32_t delay_max_ns = 0;   ///< random pauses before publishing, signalling and reading; 0: none
+  int blocks = 0;                  ///< of one rank in lockstep, of all ranks in fused, at most; 0: chosen
+  bool warm = false;               ///< leave L2 as the previous iteration left it
+  std::uint32_t delay_max_ns = 0;  ///< random pauses before publishing, signalling and reading; 0: none
 };
 /// Throws UsageError for an unknown name or value.
 Settings parse_settings(const ExchangeOptions& options);

@@ -1,6 +1,7 @@
 #pragma once
 
-/// Words that ranks exchange, and bounded waits for them. System scope, unless every rank lives on this device.
+/// Words that ranks exchange, and bounded waits for them. System scope, unless every rank lives on this
+/// device.
 
 #include <cstdint>
 
@@ -24,8 +25,8 @@ __device__ inline std::uint64_t load_cell(const std::uint64_t* cell) {
   return value;
 }
 
-/// Publishes everything this thread wrote or saw written (its block's writes, after __syncthreads). `local`: every rank
-/// of the world lives on this device, so device scope is enough.
+/// Publishes everything this thread wrote or saw written (its block's writes, after __syncthreads). `local`:
+/// every rank of the world lives on this device, so device scope is enough.
 __device__ inline void store_flag(std::uint64_t* flag, std::uint64_t value, bool local) {
   if (local) {
     asm volatile("st.release.gpu.global.u64 [%0], %1;" ::"l"(flag), "l"(value) : "memory");
@@ -68,8 +69,9 @@ struct RankCtx {
   __device__ int num_tokens() const { return launch.tokens[rank]; }
 };
 
-/// Repeats `ready(awaited)` until it holds; it names a rank it still waits for. False where time ran out or another wait
-/// of this process had given up: the caller then leaves the kernel by the ordinary way, so the context stays usable.
+/// Repeats `ready(awaited)` until it holds; it names a rank it still waits for. False where time ran out or
+/// another wait of this process had given up: the caller then leaves the kernel by the ordinary way, so the
+/// context stays usable.
 template <class Ready>
 __device__ inline bool wait_until(const RankCtx& ctx, WaitKind kind, Ready ready) {
   int awaited = 0;
@@ -90,8 +92,8 @@ __device__ inline bool wait_until(const RankCtx& ctx, WaitKind kind, Ready ready
 /// Test aid: a random pause of this block at point `point` of the launch.
 __device__ inline void maybe_delay(const RankCtx& ctx, unsigned point) {
   if (ctx.launch.delay_seed == 0) return;
-  std::uint64_t h = ctx.launch.delay_seed + 0x9e3779b97f4a7c15ull * (point + 8ull * (ctx.launch.epoch + 1) +
-                                                                     1024ull * blockIdx.x);
+  std::uint64_t h = ctx.launch.delay_seed +
+                    0x9e3779b97f4a7c15ull * (point + 8ull * (ctx.launch.epoch + 1) + 1024ull * blockIdx.x);
   h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ull;
   h = (h ^ (h >> 27)) * 0x94d049bb133111ebull;
   const std::uint64_t pause = (h >> 32) % (ctx.launch.delay_max_ns + 1ull);
@@ -99,7 +101,8 @@ __device__ inline void maybe_delay(const RankCtx& ctx, unsigned point) {
   while (now_ns() - begin < pause) __nanosleep(200);
 }
 
-/// Consecutive work items [first, last) of this block: `total` split over the rank's blocks as evenly as can be.
+/// Consecutive work items [first, last) of this block: `total` split over the rank's blocks as evenly as can
+/// be.
 struct Items {
   int first;
   int last;
@@ -111,7 +114,8 @@ __device__ inline Items items_of_block(const RankCtx& ctx, int total) {
   return {first, first + each + (ctx.block < larger ? 1 : 0)};
 }
 
-/// A block's share of the work: items are (token, span of channels); tokens [token0, token1) are those it touches.
+/// A block's share of the work: items are (token, span of channels); tokens [token0, token1) are those it
+/// touches.
 struct Share {
   int spans;
   Items items;
