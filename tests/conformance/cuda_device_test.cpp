@@ -1,0 +1,147 @@
+// What only the CUDA backend has: two drivers over one kernel body, races provoked by random pauses, and
+// waits that end. Needs a GPU.
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <string>
+
+#include "conformance/tables.hpp"
+#include "epskew/backends/registry.hpp"
+#include "epskew/exchange/oracle.hpp"
+#include "epskew/support/error.hpp"
+
+namespace epskew::testing {
+namespace {
+
+using Tokens = std::vector<std::int32_t>;
+
+class CudaDevice : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (const auto reason = backend().unusable()) GTEST_SKIP() << *reason;
+  }
+  static const Backend& backend() { return *find_backend("cuda"); }
+
+  /// `rounds` oracle passes in one world, each a split and a fused operation.
+  static std::string run_rounds(const TableSpec& spec, int hidden, const ExchangeOptions& options, int rounds,
+                                OracleData data) {
+    const RoutingTable table = make_table(spec);
+    const ExchangeShape shape = shape_of(table, hidden);
+    const auto world = backend().make_world(shape, options);
+    const auto reports = world->run([&](Exchange& exchange) {
+      Oracle oracle(table, shape, options, data, spec.seed);
+      for (int round = 0; round < rounds; ++round) {
+        const auto mismatch = run_oracle(exchange, oracle);
+        if (mismatch) return "round " + std::to_string(round) + ": " + to_string(*mismatch);
+      }
+      return std::string();
+    });
+    return reports.at(0);
+  }
+};
+
+TEST_F(CudaDevice, BothDriversAreRightForEveryFormat) {
+  const TableSpec spec{Tokens{17, 40, 0, 33}, 24, 6, Destinations::uniform, 9, 2, 11};
+  for (const char* driver : {"fused", "lockstep"}) {
+    for (const DispatchFormat format :
+         {DispatchFormat::bf16, DispatchFormat::fp8, DispatchFormat::fp8_pow2, DispatchFormat::fp8_ue8m0}) {
+      ExchangeOptions options;
+      options.dispatch = format;
+      options.variants["driver"] = driver;
+
+      EXPECT_EQ(run_rounds(spec, 1920, options, 3, OracleData::random), "")
+          << driver << " " << name_of(format);
+    }
+  }
+}
+
+TEST_F(CudaDevice, TheDeepSeekShapeIsRight) {
+  ExchangeOptions options;
+
+  EXPECT_EQ(run_rounds({Tokens(8, 128), 256, 8}, 7168, options, 1, OracleData::exact), "");
+}
+
+TEST_F(CudaDevice, ManyTokensAndManyRanksAreRight) {
+  ExchangeOptions options;
+
+  EXPECT_EQ(run_rounds({Tokens(4, 700), 32, 5}, 512, options, 2, OracleData::exact), "");
+  EXPECT_EQ(run_rounds({Tokens(64, 3), 64, 4}, 256, options, 2, OracleData::exact), "");
+}
+
+// Pauses before publishing, signalling and reading shift the ranks against each other by more than an
+// operation lasts. EPSKEW_STRESS_ROUNDS sets how many rounds (each a split and a fused operation).
+TEST_F(CudaDevice, RandomPausesChangeNothing) {
+  const char* asked = std::getenv("EPSKEW_STRESS_ROUNDS");
+  const int rounds = asked != nullptr ? std::atoi(asked) : 100;
+  ExchangeOptions options;
+  options.variants = {{"driver", "fused"}, {"delay_ns", "20000"}};
+
+  EXPECT_EQ(run_rounds({Tokens(8, 7), 16, 4, Destinations::uniform, 11, 2, 5}, 384, options, rounds,
+                       OracleData::exact),
+            "");
+}
+
+TEST_F(CudaDevice, AWaitThatCannotEndNamesWhoWaitedForWhom) {
+  const RoutingTable table = make_table({Tokens(2, 4), 8, 2});
+  const ExchangeShape shape = shape_of(table, 256);
+  ExchangeOptions options;
+  options.timeout = std::chrono::milliseconds(50);
+  options.variants["driver"] = "lockstep";
+  const auto world = backend().make_world(shape, options);
+
+  std::string message;
+  world->run([&](Exchange& exchange) {
+    Oracle oracle(table, shape, options, OracleData::exact, 1);
+    for (int rank = 0; rank < 2; ++rank) exchange.set_input(rank, 0, oracle.input(rank));
+    exchange.dispatch_send(0);
+    exchange.dispatch_recv(0);
+    try {
+      exchange.combine_recv(0);  // nobody has sent
+    } catch (const RankLost& lost) {
+      message = lost.what();
+    }
+    return std::string();
+  });
+
+  EXPECT_EQ(message, "combine_recv: rank 0 waited 0.1 s for the expert outputs of rank 1");
+}
+
+// A failed wait must not poison the process: the next world works.
+TEST_F(CudaDevice, TheNextWorldWorksAfterALostRank) {
+  const RoutingTable table = make_table({Tokens(2, 4), 8, 2});
+  const ExchangeShape shape = shape_of(table, 256);
+  ExchangeOptions options;
+  options.timeout = std::chrono::milliseconds(20);
+  const auto world = backend().make_world(shape, options);
+  EXPECT_THROW(world->run([&](Exchange& exchange) {
+    Oracle oracle(table, shape, options, OracleData::exact, 1);
+    for (int rank = 0; rank < 2; ++rank) exchange.set_input(rank, 0, oracle.input(rank));
+    exchange.dispatch(0);
+    exchange.combine_recv(0);
+    return std::string();
+  }),
+               RankLost);
+
+  EXPECT_EQ(run_rounds({Tokens(2, 4), 8, 2}, 256, {}, 1, OracleData::exact), "");
+}
+
+TEST_F(CudaDevice, RefusesWrongInput) {
+  const RoutingTable table = make_table({Tokens(2, 4), 8, 2});
+  const ExchangeShape shape = shape_of(table, 256);
+  const auto world = backend().make_world(shape, {});
+
+  world->run([&](Exchange& exchange) {
+    const std::vector<BFloat16> x(4 * 256);
+    const std::vector<float> weights(8);
+    const std::vector<std::int32_t> no_such_expert(8, 8);
+    const std::vector<std::int32_t> experts(8, 0);
+    EXPECT_THROW(exchange.set_input(0, 0, {x, no_such_expert, weights}), UsageError);
+    EXPECT_THROW(exchange.set_input(0, 0, {std::span(x).first(256), experts, weights}), UsageError);
+    return std::string();
+  });
+}
+
+}  // namespace
+}  // namespace epskew::testing
