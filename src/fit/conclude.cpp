@@ -98,7 +98,7 @@ std::string conclusion_of(const LevelFit& level) {
   const std::string maximum = maximum_in_words(summary.max_error.p50);
   const std::size_t layers = level.layers.size();
   if (level.verdict.distinguishable) {
-    return fmt::format("{}: {} fits best (lowest SSE in {} of {} layers, mean SSE {:.3g}), but puts {}.",
+    return fmt::format("{}: {} fits best (lowest SSE in {} of {} layers, mean SSE {:.3g}) and puts {}.",
                        where, name, summary.wins, layers, summary.mean_sse, maximum);
   }
   return fmt::format(

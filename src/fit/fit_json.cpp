@@ -106,9 +106,13 @@ ordered_json json_of(const FamilySummary& family) {
     one.update(json_of(family.parameters[p]));
     parameters.push_back(std::move(one));
   }
-  return {{"family", name_of(family.family)},     {"wins", family.wins},
-          {"clear_wins", family.clear_wins},      {"aic_wins", family.aic_wins},
-          {"mean_sse", rounded(family.mean_sse)}, {"max_error", json_of(family.max_error)},
+  return {{"family", name_of(family.family)},
+          {"wins", family.wins},
+          {"clear_wins", family.clear_wins},
+          {"aic_wins", family.aic_wins},
+          {"ks_rejected", family.ks_rejected ? ordered_json(*family.ks_rejected) : ordered_json()},
+          {"mean_sse", rounded(family.mean_sse)},
+          {"max_error", json_of(family.max_error)},
           {"parameters", std::move(parameters)}};
 }
 
@@ -159,6 +163,7 @@ ordered_json json_of(const WindowFit& window) {
   for (ordered_json& family : out["families"]) {
     family.erase("clear_wins");
     family.erase("aic_wins");
+    family.erase("ks_rejected");
   }
   return out;
 }

@@ -43,9 +43,10 @@ std::vector<FamilySummary> in_order(std::vector<FamilySummary> families) {
 
 std::string family_row(const FamilySummary& family) {
   const bool competes = fit::competes(family.family);
-  return fmt::format("  {:<18}{:>5}{:>7}{:>5}{:>10.3g}{:>+10.1f} %   {}\n", name_of(family.family),
+  return fmt::format("  {:<18}{:>5}{:>7}{:>5}{:>6}{:>10.3g}{:>+10.1f} %   {}\n", name_of(family.family),
                      competes ? fmt::format("{}", family.wins) : "*",
-                     competes ? fmt::format("{}", family.clear_wins) : "*", family.aic_wins, family.mean_sse,
+                     competes ? fmt::format("{}", family.clear_wins) : "*", family.aic_wins,
+                     family.ks_rejected ? fmt::format("{}", *family.ks_rejected) : "-", family.mean_sse,
                      100 * family.max_error.p50, shape_cell(family));
 }
 
@@ -53,8 +54,8 @@ std::string level_table(const LevelFit& level) {
   std::string text = fmt::format(
       "\nLoads of {}: factor {:.2f} on average, {:.2f} at worst; uniform sampling alone {:.2f}\n",
       level_name(level.is_expert(), level.num_ranks), level.mean_factor, level.worst_factor, level.floor);
-  text += fmt::format("  {:<18}{:>5}{:>7}{:>5}{:>10}{:>12}   {}\n", "family", "wins", "clear", "AIC",
-                      "mean SSE", "max error", "shape p10 / p50 / p90");
+  text += fmt::format("  {:<18}{:>5}{:>7}{:>5}{:>6}{:>10}{:>12}   {}\n", "family", "wins", "clear", "AIC",
+                      "KS", "mean SSE", "max error", "shape p10 / p50 / p90");
   for (const FamilySummary& family : in_order(level.families)) text += family_row(family);
   return text;
 }
@@ -85,21 +86,22 @@ std::string window_table(const std::vector<WindowFit>& windows) {
 std::string pooling_table(const std::vector<PoolingRow>& rows) {
   if (rows.size() < 2) return "";
   std::string text =
-      fmt::format("\nSkew against experts per rank (medians over layers)\n  {:<18}{:>8}{:>10}{:>24}\n",
+      fmt::format("\nSkew against experts per rank (medians over layers)\n  {:<18}{:>8}{:>10}{:>28}\n",
                   "experts per rank", "cv", "sigma", "cv, were they independent");
   for (const PoolingRow& row : rows) {
-    text += fmt::format("  {:<18}{:>8.3f}{:>10.3f}{:>24.3f}\n", row.experts_per_rank, row.cv, row.sigma,
+    text += fmt::format("  {:<18}{:>8.3f}{:>10.3f}{:>28.3f}\n", row.experts_per_rank, row.cv, row.sigma,
                         row.independent_cv);
   }
   return text;
 }
 
 std::string legend() {
-  return "\nwins: layers with the lowest SSE among laws of at most two parameters (* a third always lowers "
-         "it);\n"
-         "clear: wins that 95 % of the resamples agree with; AIC: layers with the lowest AIC (bounded laws "
-         "apart);\n"
-         "max error: the law's largest load against the recorded one, median over layers.\n";
+  return "\nwins: layers with the lowest SSE among laws of at most two parameters (*: three always lower "
+         "it)\n"
+         "clear: wins that 95 % of the resamples agree with\n"
+         "AIC: layers with the lowest AIC, bounded laws apart; KS: layers in which it rejects the law at 5 "
+         "%\n"
+         "max error: the law's largest load against the recorded one, median over layers\n";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 /// Many fits in a few numbers.
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -32,6 +33,7 @@ class FamilyTally {
   std::vector<int> wins_ = std::vector<int>(num_law_families);
   std::vector<int> clear_wins_ = std::vector<int>(num_law_families);
   std::vector<int> aic_wins_ = std::vector<int>(num_law_families);
+  std::vector<std::optional<int>> ks_rejected_ = std::vector<std::optional<int>>(num_law_families);
 };
 
 /// Fills in what follows from level.layers: percentiles, families, mean_loads and pooled.

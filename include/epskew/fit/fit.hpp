@@ -77,6 +77,9 @@ struct FamilySummary {
   int wins = 0;        ///< cases in which it has the lowest SSE of the competing families
   int clear_wins = 0;  ///< of these, the distinguishable ones
   int aic_wins = 0;    ///< cases in which it has the lowest AIC of the families with has_regular_likelihood
+  /// Cases in which the Kolmogorov–Smirnov test rejects it at 5 %, of those with a likelihood; unset without
+  /// bootstrap.
+  std::optional<int> ks_rejected;
   double mean_sse = 0;
   Percentiles max_error;                ///< of LeastSquaresFit::max_error
   std::vector<Percentiles> parameters;  ///< of the least-squares parameters
@@ -115,7 +118,7 @@ struct WindowFit {
   Percentiles factor;
   double mean_factor = 0;
   double floor = 0;                     ///< mean factor of uniform random routing of as many tokens
-  std::vector<FamilySummary> families;  ///< [num_law_families], without aic_wins and clear_wins
+  std::vector<FamilySummary> families;  ///< [num_law_families], without aic_wins, clear_wins and ks_rejected
 };
 
 /// How skew falls when more experts share a rank.

@@ -7,7 +7,7 @@
 namespace epskew {
 
 /// The report as text that a person reads at a glance: a table a level, windows, how skew falls with experts
-/// per rank, and one sentence of conclusion a level. UTF-8, at most 100 columns, ending in a newline.
+/// per rank, and one sentence of conclusion a level. Tables are at most 100 columns wide.
 std::string to_text(const FitReport& report);
 
 }  // namespace epskew
