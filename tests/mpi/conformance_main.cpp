@@ -1,5 +1,5 @@
-// The conformance suite as an MPI program: mpirun -n R conformance_mpi [EXCHANGE]. Scenarios of other sizes
-// than the job's are skipped. Rank 0 prints; another process speaks only where something fails there.
+// The conformance suite as an MPI program: mpirun -n R conformance_mpi [VARIANT=VALUE]... Scenarios of other
+// sizes than the job's are skipped. Rank 0 prints; another process speaks only where something fails there.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -47,10 +47,15 @@ int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   const auto process = epskew::launched_process();
   if (!process) {
-    fmt::print(stderr, "start with mpirun -n R {} [EXCHANGE]\n", argv[0]);
+    fmt::print(stderr, "start with mpirun -n R {} [VARIANT=VALUE]...\n", argv[0]);
     return 2;
   }
-  if (argc > 1) epskew::testing::chosen_variants["exchange"] = argv[1];
+  for (int i = 1; i < argc; ++i) {
+    const std::string variant = argv[i];
+    const auto equals = variant.find('=');
+    if (equals == std::string::npos) return 2;
+    epskew::testing::chosen_variants[variant.substr(0, equals)] = variant.substr(equals + 1);
+  }
   if (process->rank != 0) {
     auto& listeners = ::testing::UnitTest::GetInstance()->listeners();
     delete listeners.Release(listeners.default_result_printer());

@@ -3,23 +3,13 @@
 #include <cstring>
 #include <numeric>
 
-#include "backends/mpi/library.hpp"
+#include "backends/mpi/datatype.hpp"
 
 namespace epskew::mpi {
-namespace {
-
-MPI_Datatype bytes_type(std::size_t bytes) {
-  MPI_Datatype type = MPI_DATATYPE_NULL;
-  check(MPI_Type_contiguous(static_cast<int>(bytes), MPI_BYTE, &type), "MPI_Type_contiguous");
-  check(MPI_Type_commit(&type), "MPI_Type_commit");
-  return type;
-}
-
-}  // namespace
-
 AlltoallvExchange::AlltoallvExchange(const Setting& setting)
     : MpiExchange(setting),
       batches_(static_cast<std::size_t>(setting.options.micro_batches), Batch(setting.shape)),
+      groups_(every_expert_alone(setting.shape.num_experts)),
       message_type_(bytes_type(message_bytes())),
       result_type_(bytes_type(static_cast<std::size_t>(setting.shape.hidden) * sizeof(BFloat16))) {}
 
@@ -45,7 +35,7 @@ void AlltoallvExchange::dispatch_send(int batch) {
   control().enter("dispatch_send");
   Batch& state = at(batch);
   const int experts = shape().experts_per_rank();
-  state.order = order_selections(input(batch).topk_idx, shape().num_experts, 1);
+  state.order = order_selections(input(batch).topk_idx, groups_);
   state.sent.resize(static_cast<std::size_t>(shape().num_experts));
   state.arriving.resize(state.sent.size());
   for (int expert = 0; expert < shape().num_experts; ++expert) {

@@ -48,6 +48,7 @@ class AlltoallvExchange final : public MpiExchange {
   /// The token index travels behind its row; 16 bytes keep the next row aligned.
   static constexpr std::size_t token_bytes = 16;
   std::vector<Batch> batches_;
+  ExpertGroups groups_;
   MPI_Datatype message_type_ = MPI_DATATYPE_NULL;
   MPI_Datatype result_type_ = MPI_DATATYPE_NULL;
 };

@@ -1,19 +1,23 @@
 #include "backends/mpi/block_sender.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "backends/mpi/received.hpp"
 
 namespace epskew::mpi {
 
-BlockSender::BlockSender(const ExchangeShape& shape, WireRow& wire, int num_destinations)
+BlockSender::BlockSender(const ExchangeShape& shape, WireRow& wire, std::vector<int> destination_of_rank)
     : shape_(shape),
       wire_(&wire),
       layout_(shape, wire.stride),
-      experts_per_destination_(shape.num_experts / num_destinations),
-      tokens_(static_cast<std::size_t>(num_destinations)),
-      first_result_(static_cast<std::size_t>(num_destinations)),
-      blocks_(static_cast<std::size_t>(num_destinations)) {}
+      destination_of_rank_(std::move(destination_of_rank)) {
+  const int last = *std::max_element(destination_of_rank_.begin(), destination_of_rank_.end());
+  tokens_.resize(static_cast<std::size_t>(last) + 1);
+  first_result_.resize(tokens_.size());
+  blocks_.resize(tokens_.size());
+}
 
 void BlockSender::begin(const RankInput& input) {
   input_ = input;
@@ -23,7 +27,7 @@ void BlockSender::begin(const RankInput& input) {
   const std::size_t num_tokens = input.topk_idx.size() / topk;
   for (std::size_t i = 0; i < input.topk_idx.size(); ++i) {
     if (input.topk_idx[i] < 0) continue;
-    const auto destination = static_cast<std::size_t>(input.topk_idx[i] / experts_per_destination_);
+    const auto destination = static_cast<std::size_t>(destination_of(input.topk_idx[i]));
     const auto token = static_cast<std::int32_t>(i / topk);
     ++selections[destination];
     auto& tokens = tokens_[destination];
@@ -55,7 +59,7 @@ int BlockSender::write_entry(BlockEntry& entry, std::int32_t token, int destinat
   for (std::size_t i = static_cast<std::size_t>(token) * topk; i < static_cast<std::size_t>(token + 1) * topk;
        ++i) {
     const std::int32_t expert = input_.topk_idx[i];
-    if (expert < 0 || expert / experts_per_destination_ != destination) continue;
+    if (expert < 0 || destination_of(expert) != destination) continue;
     out[count++] = {expert, input_.topk_weights[i]};
   }
   entry.token = token;

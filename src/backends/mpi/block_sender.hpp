@@ -1,7 +1,7 @@
 #pragma once
 
 /// Packs a rank's tokens into one block per destination, a destination at a time, so that a block can travel
-/// while the next is packed. A destination is a set of consecutive ranks: one rank, or a node.
+/// while the next is packed. A destination is a set of ranks: one rank, or a node.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +15,8 @@ namespace epskew::mpi {
 
 class BlockSender {
  public:
-  /// Expert e belongs to destination e / experts_per_destination.
-  BlockSender(const ExchangeShape& shape, WireRow& wire, int num_destinations);
+  /// `destination_of_rank` [R]; destinations are numbered from 0.
+  BlockSender(const ExchangeShape& shape, WireRow& wire, std::vector<int> destination_of_rank);
 
   /// A new operation: finds out how much goes where. `input` is borrowed until the last pack().
   void begin(const RankInput& input);
@@ -25,21 +25,24 @@ class BlockSender {
   /// Packs the block for `destination`; it stays valid until the next pack() for it.
   std::span<const std::byte> pack(int destination);
   const BlockLayout& layout() const { return layout_; }
+  /// The token as it travels, converted at its first use in this operation.
+  const std::byte* encoded(std::int32_t token);
   std::int64_t bytes() const;
 
  private:
+  int destination_of(std::int32_t expert) const {
+    return destination_of_rank_[static_cast<std::size_t>(expert / shape_.experts_per_rank())];
+  }
   const std::vector<std::int32_t>& tokens_of(int destination) const {
     return tokens_[static_cast<std::size_t>(destination)];
   }
-  /// The token as it travels, converted at its first use.
-  const std::byte* encoded(std::int32_t token);
   /// Returns the number of selections written.
   int write_entry(BlockEntry& entry, std::int32_t token, int destination) const;
 
   ExchangeShape shape_;
   WireRow* wire_;
   BlockLayout layout_;
-  int experts_per_destination_;
+  std::vector<int> destination_of_rank_;
   RankInput input_;
   std::vector<std::vector<std::int32_t>>
       tokens_;                                  ///< [destinations] tokens with a selection there, ascending

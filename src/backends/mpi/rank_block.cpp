@@ -3,10 +3,8 @@
 namespace epskew::mpi {
 namespace {
 
-constexpr std::size_t cache_line = 64;
-
 std::size_t round_up(std::size_t bytes) {
-  return (bytes + cache_line - 1) / cache_line * cache_line;
+  return (bytes + BlockLayout::line - 1) / BlockLayout::line * BlockLayout::line;
 }
 
 }  // namespace

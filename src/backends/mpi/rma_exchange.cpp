@@ -2,17 +2,27 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 namespace epskew::mpi {
 namespace {
 
 constexpr std::size_t cache_line = 64;
 
+std::vector<int> every_rank_alone(int num_ranks) {
+  std::vector<int> destinations(static_cast<std::size_t>(num_ranks));
+  std::iota(destinations.begin(), destinations.end(), 0);
+  return destinations;
+}
+
 }  // namespace
 
 RmaExchange::RmaExchange(const Setting& setting)
     : MpiExchange(setting),
-      batches_(static_cast<std::size_t>(setting.options.micro_batches), Batch(setting.shape, wire(), rank())),
+      destinations_(every_rank_alone(setting.shape.num_ranks)),
+      groups_(group_experts(setting.shape.num_experts, destinations_)),
+      batches_(static_cast<std::size_t>(setting.options.micro_batches),
+               Batch(setting.shape, wire(), destinations_, rank())),
       layout_(make_layout()),
       window_(setting.comm, layout_.batch_bytes * batches_.size(), *setting.control) {
   for (int batch = 0; batch < options().micro_batches; ++batch) {
@@ -59,7 +69,7 @@ void RmaExchange::dispatch_send(int batch) {
   control().enter("dispatch_send");
   Batch& state = at(batch);
   ++state.operation;
-  state.order = order_selections(input(batch).topk_idx, num_ranks(), shape().experts_per_rank());
+  state.order = order_selections(input(batch).topk_idx, groups_);
   state.sender.begin(input(batch));
   const std::size_t place =
       base(batch) + layout_.blocks + static_cast<std::size_t>(rank()) * layout_.block_bytes;

@@ -6,8 +6,6 @@
 /// A token travels once to every rank that has an expert of it. Flags carry the number of the operation, so
 /// they are never cleared; why one buffer per micro-batch is enough is argued in docs/mpi.md.
 
-#include <memory>
-
 #include "backends/mpi/block_receiver.hpp"
 #include "backends/mpi/block_sender.hpp"
 #include "backends/mpi/mpi_exchange.hpp"
@@ -32,8 +30,8 @@ class RmaExchange final : public MpiExchange {
  private:
   enum class Flag { dispatch, combine };
   struct Batch {
-    Batch(const ExchangeShape& shape, WireRow& wire, int rank)
-        : sender(shape, wire, shape.num_ranks), receiver(shape, wire, rank) {}
+    Batch(const ExchangeShape& shape, WireRow& wire, const std::vector<int>& destinations, int rank)
+        : sender(shape, wire, destinations), receiver(shape, wire, rank) {}
     std::uint64_t operation = 0;
     SelectionOrder order;  ///< by destination rank
     BlockSender sender;
@@ -58,6 +56,8 @@ class RmaExchange final : public MpiExchange {
   void raise_flags(int batch, Flag flag);
   void await_flags(int batch, Flag flag);
 
+  std::vector<int> destinations_;  ///< [R]: every rank is one
+  ExpertGroups groups_;
   std::vector<Batch> batches_;
   Layout layout_;
   Window window_;

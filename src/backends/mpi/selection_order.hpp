@@ -19,8 +19,16 @@ struct SelectionOrder {
   }
 };
 
-/// Expert e belongs to group e / experts_per_group. Inside a group selections keep the order of `topk_idx`.
-SelectionOrder order_selections(std::span<const std::int32_t> topk_idx, int num_groups,
-                                int experts_per_group);
+/// Which group each expert belongs to, [E], and how many groups there are.
+struct ExpertGroups {
+  std::vector<int> group_of_expert;
+  int num_groups = 0;
+};
+/// Experts of the same rank, or of ranks in the same `group_of_rank` [R], belong together.
+ExpertGroups group_experts(int num_experts, std::span<const int> group_of_rank);
+ExpertGroups every_expert_alone(int num_experts);
+
+/// Inside a group selections keep the order of `topk_idx`.
+SelectionOrder order_selections(std::span<const std::int32_t> topk_idx, const ExpertGroups& groups);
 
 }  // namespace epskew::mpi

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 #include <string_view>
 
 #include "backends/mpi/alltoallv_exchange.hpp"
+#include "backends/mpi/node_exchange.hpp"
 #include "backends/mpi/rma_exchange.hpp"
 #include "epskew/support/error.hpp"
 
@@ -16,8 +18,9 @@ struct AlgorithmName {
   Algorithm algorithm;
   std::string_view name;
 };
-constexpr std::array algorithms = {AlgorithmName{Algorithm::alltoallv, "alltoallv"},
-                                   AlgorithmName{Algorithm::rma, "rma"}};
+constexpr std::array algorithms = {
+    AlgorithmName{Algorithm::alltoallv, "alltoallv"}, AlgorithmName{Algorithm::rma, "rma"},
+    AlgorithmName{Algorithm::pairwise, "pairwise"}, AlgorithmName{Algorithm::node, "node"}};
 
 Algorithm parse_algorithm(const std::string& value) {
   std::string names;
@@ -29,28 +32,49 @@ Algorithm parse_algorithm(const std::string& value) {
                                value, names));
 }
 
+int parse_ranks(const std::string& value) {
+  int ranks = 0;
+  const auto parsed = std::from_chars(value.data(), value.data() + value.size(), ranks);
+  if (parsed.ec == std::errc{} && parsed.ptr == value.data() + value.size() && ranks >= 1) return ranks;
+  throw UsageError(fmt::format(
+      "variant ranks-per-node={} is not a number of ranks (a node has at least one); choose 1 or more",
+      value));
+}
+
 }  // namespace
 
 Variants parse_variants(const ExchangeOptions& options) {
   Variants variants;
   for (const auto& [name, value] : options.variants) {
-    if (name != "exchange") {
-      throw UsageError(
-          fmt::format("--backend mpi has no variant '{}' (it knows exchange); leave it out", name));
+    if (name == "exchange") {
+      variants.algorithm = parse_algorithm(value);
+    } else if (name == "ranks-per-node") {
+      variants.ranks_per_node = parse_ranks(value);
+    } else {
+      throw UsageError(fmt::format(
+          "--backend mpi has no variant '{}' (it knows exchange and ranks-per-node); leave it out", name));
     }
-    variants.algorithm = parse_algorithm(value);
+  }
+  if (variants.ranks_per_node && variants.algorithm != Algorithm::node) {
+    throw UsageError(
+        "variant ranks-per-node means nothing here (only exchange=node looks at nodes); leave it out");
   }
   return variants;
 }
 
 std::unique_ptr<Exchange> make_exchange(const Setting& setting) {
-  switch (parse_variants(setting.options).algorithm) {
+  const Variants variants = parse_variants(setting.options);
+  switch (variants.algorithm) {
     case Algorithm::alltoallv:
       return std::make_unique<AlltoallvExchange>(setting);
     case Algorithm::rma:
+      return std::make_unique<RmaExchange>(setting);
+    case Algorithm::pairwise:
+      return std::make_unique<NodeExchange>(setting, 1);
+    case Algorithm::node:
       break;
   }
-  return std::make_unique<RmaExchange>(setting);
+  return std::make_unique<NodeExchange>(setting, variants.ranks_per_node);
 }
 
 }  // namespace epskew::mpi

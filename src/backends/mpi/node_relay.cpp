@@ -1,0 +1,138 @@
+#include "backends/mpi/node_relay.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "backends/mpi/datatype.hpp"
+#include "backends/mpi/library.hpp"
+#include "backends/mpi/received.hpp"
+
+namespace epskew::mpi {
+
+NodeRelay::NodeRelay(const ExchangeShape& shape, const WireRow& wire, const NodeBatch& batch, int rank)
+    : shape_(shape),
+      layout_(shape, wire.stride),
+      batch_(batch),
+      tags_(batch.index),
+      line_type_(bytes_type(BlockLayout::line)),
+      result_type_(bytes_type(static_cast<std::size_t>(shape.hidden) * sizeof(BFloat16))) {
+  const Topology& topology = *batch.topology;
+  const int node = topology.node_of_rank[static_cast<std::size_t>(rank)];
+  for (int source = 0; source < shape.num_ranks; ++source) {
+    if (topology.node_of_rank[static_cast<std::size_t>(source)] == node) continue;
+    if (topology.proxy(source, node) != rank) continue;
+    sources_.emplace_back().rank = source;
+  }
+}
+
+NodeRelay::~NodeRelay() {
+  MPI_Type_free(&line_type_);
+  MPI_Type_free(&result_type_);
+}
+
+void NodeRelay::begin(std::uint64_t operation) {
+  operation_ = operation;
+  const std::size_t size = counts_size(batch_.rows->num_experts());
+  for (Source& source : sources_) {
+    source.stage = Stage::counts;
+    source.counts.resize(size);
+    check(MPI_Irecv(source.counts.data(), static_cast<int>(size), MPI_INT32_T, source.rank, tags_.counts,
+                    batch_.comm, &source.request),
+          "MPI_Irecv");
+  }
+}
+
+bool NodeRelay::arrived(Source& source) {
+  int done = 0;
+  check(MPI_Test(&source.request, &done, MPI_STATUS_IGNORE), "MPI_Test");
+  return done != 0;
+}
+
+bool NodeRelay::pass_counts() {
+  bool all = true;
+  for (Source& source : sources_) {
+    if (source.stage != Stage::counts) continue;
+    if (!arrived(source)) {
+      all = false;
+      continue;
+    }
+    const auto counts = batch_.board->counts(batch_.index, source.rank);
+    std::copy(source.counts.begin() + 1, source.counts.end(), counts.begin());
+    batch_.board->counted(batch_.index, source.rank).store(operation_, std::memory_order_release);
+    expect_block(source);
+  }
+  return all;
+}
+
+void NodeRelay::expect_block(Source& source) {
+  source.stage = Stage::block;
+  const std::size_t bytes = layout_.block_bytes(source.counts[0]);
+  grow(source.block, bytes);
+  check(MPI_Irecv(source.block.data(), static_cast<int>(bytes / BlockLayout::line), line_type_, source.rank,
+                  tags_.block, batch_.comm, &source.request),
+        "MPI_Irecv");
+}
+
+bool NodeRelay::pass_blocks() {
+  bool all = true;
+  for (Source& source : sources_) {
+    if (source.stage != Stage::block) continue;
+    if (arrived(source)) {
+      store(source);
+    } else {
+      all = false;
+    }
+  }
+  return all;
+}
+
+void NodeRelay::store(Source& source) {
+  source.stage = Stage::stored;
+  source.places.clear();
+  std::byte* block = source.block.data();
+  const int num_messages = layout_.header(block).num_messages;
+  for (int message = 0; message < num_messages; ++message) {
+    BlockEntry& entry = layout_.entry(block, message);
+    const std::byte* payload = layout_.payload(block, num_messages, message);
+    const BlockSelection* selections = layout_.selections(entry);
+    for (int i = 0; i < entry.num_selections; ++i) {
+      const int expert = batch_.rows->node_expert(selections[i].expert);
+      const int member = batch_.rows->member_of(expert);
+      const std::int32_t row = batch_.rows->next_row(expert, source.rank);
+      batch_.arena->store(member, row, payload, entry.token);
+      source.places.push_back({member, row});
+    }
+  }
+  batch_.arena->publish();
+  for (int member = 0; member < batch_.rows->num_members(); ++member) {
+    batch_.board->arrived(batch_.index, member, source.rank).store(operation_, std::memory_order_release);
+  }
+}
+
+void NodeRelay::return_results() {
+  const auto hidden = static_cast<std::size_t>(shape_.hidden);
+  for (Source& source : sources_) {
+    source.stage = Stage::returning;
+    grow(source.results, source.places.size() * hidden);
+    BFloat16* out = source.results.data();
+    for (const Source::Place& place : source.places) {
+      std::memcpy(out, batch_.arena->result(place.member, place.row), hidden * sizeof(BFloat16));
+      out += hidden;
+    }
+    check(MPI_Isend(source.results.data(), static_cast<int>(source.places.size()), result_type_, source.rank,
+                    tags_.results, batch_.comm, &source.request),
+          "MPI_Isend");
+  }
+}
+
+bool NodeRelay::done() {
+  return std::all_of(sources_.begin(), sources_.end(), [&](Source& source) { return arrived(source); });
+}
+
+std::int64_t NodeRelay::bytes() const {
+  std::size_t sum = 0;
+  for (const Source& source : sources_) sum += source.block.size() + source.results.size() * sizeof(BFloat16);
+  return static_cast<std::int64_t>(sum);
+}
+
+}  // namespace epskew::mpi
