@@ -1,0 +1,171 @@
+import csv
+import io
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from program import SOURCE, ProgramTest
+
+sys.path.insert(0, str(SOURCE / "tests/golden"))
+from validate_schema import first_problem  # noqa: E402
+
+SMALL = {"--num-processes": 4, "--num-tokens": 16, "--hidden": 128, "--num-experts": 16, "--num-topk": 2, "--num-masked": 1,
+         "--iterations": 5, "--warmup": 1}
+
+
+def small(*arguments):
+    """bench on a small shape; `arguments` win over it."""
+    shape = [word for flag, value in SMALL.items() if flag not in arguments for word in (flag, value)]
+    return ("bench", "--no-flush", *shape, *arguments)
+
+
+def shared_memory():
+    return sorted(p.name for p in pathlib.Path("/dev/shm").iterdir())
+
+
+def children_of(parent):
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # gone since
+        if fields[1] == str(parent):
+            found.append(int(entry.name))
+    return found
+
+
+class BenchTest(ProgramTest):
+    def bench(self, *arguments):
+        return json.loads(self.succeed(*small(*arguments), "--json", "-"))
+
+    def test_the_rounds_come_in_order_and_exact(self):
+        record = self.bench("--imbalance-factors", 1, "2,3.5")
+
+        self.assertIsNone(first_problem(record))
+        self.assertEqual([r["label"] for r in record["rounds"]], ["uniform", "1.0", "2.0", "3.5"])
+        self.assertEqual([r["target_factor"] for r in record["rounds"]], [None, 1, 2, 3.5])
+        mean = (16 * 2 - 1) * 4 / 4
+        for r in record["rounds"][1:]:
+            self.assertEqual(r["load"]["rank"]["max"], int(r["target_factor"] * mean + 0.5))
+            self.assertEqual(r["oracle"], {"before": "passed", "after": "passed"})
+
+    def test_every_phase_has_its_matrix(self):
+        record = self.bench()
+
+        for r in record["rounds"]:
+            for phase, timed in r["timing"].items():
+                self.assertEqual([len(row) for row in timed["samples_us"]], [4] * 5, phase)
+                self.assertEqual(timed["slowest_rank"]["max"], max(max(row) for row in timed["samples_us"]))
+                self.assertIsNone(timed["slowest_rank"]["p99"])
+
+    def test_the_default_rounds_are_those_of_deepep(self):
+        labels = [r["label"] for r in self.bench("--backend", "reference")["rounds"]]
+
+        self.assertEqual(labels, ["uniform", "1.0", "2.0", "3.0"])
+
+    def test_a_seed_is_a_routing_on_every_backend(self):
+        digests = lambda *a: [r["workload"]["digest"] for r in self.bench(*a)["rounds"]]  # noqa: E731
+
+        same = digests("--seed", 5, "--backend", "reference")
+        self.assertEqual(same, digests("--seed", 5, "--backend", "cpu"))
+        self.assertNotEqual(same, digests("--seed", 6, "--backend", "cpu"))
+
+    def test_tables_go_to_stderr_when_a_result_goes_to_stdout(self):
+        result = self.run_program(*small("--csv", "-"))
+
+        rows = list(csv.DictReader(io.StringIO(result.stdout.decode())))
+        self.assertEqual(len(rows), 4 * 7)
+        self.assertTrue(all(None not in row and None not in row.values() for row in rows))
+        self.assertEqual(rows[0]["round"], "uniform")
+        self.assertIn(b"What imbalance costs", result.stderr)
+
+    def test_files_and_tables(self):
+        text = self.succeed(*small("--json", self.folder / "r.json", "--csv", self.folder / "r.csv")).decode()
+
+        self.assertIn("Per-rank token distribution", text)
+        self.assertIn("dispatch+combine (us)", text)
+        self.assertIn("p99 needs 200 iterations", text)
+        self.assertEqual(len(text.split("Round uniform by rank")[1].split("\n\n")[0].splitlines()), 1 + 2 + 4)
+        self.assertLessEqual(max(map(len, text.splitlines())), 120)
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["r.csv", "r.json"])
+
+    def test_every_format(self):
+        for name in ("bf16", "fp8", "fp8_pow2", "fp8_ue8m0"):
+            with self.subTest(name):
+                record = self.bench("--dispatch-format", name, "--imbalance-factors", 2)
+                self.assertEqual(record["config"]["dispatch_format"], name)
+
+    def test_uneven_and_empty_ranks(self):
+        record = json.loads(self.succeed("bench", "--num-tokens-per-rank", "16,0,5,9", "--hidden", 128, "--num-experts", 16,
+                                         "--num-topk", 2, "--num-masked", 0, "--iterations", 5, "--no-flush",
+                                         "--imbalance-factors", 1.5, "--json", "-"))
+
+        self.assertEqual(record["config"]["tokens_per_rank"], [16, 0, 5, 9])
+        self.assertEqual(record["rounds"][2]["load"]["selections"][1], [0, 0, 0, 0])
+
+    def test_mistakes_are_refused_before_anything_starts(self):
+        before = shared_memory()
+        for problem, arguments in {
+            "--distribution bogus": ["--distribution", "bogus"],
+            "factor 0.5": ["--imbalance-factors", "0.5"],
+            "factor nan": ["--imbalance-factors", "nan"],
+            "4.00": ["--imbalance-factors", "4.5"],
+            "2.0 twice": ["--imbalance-factors", "2", "2"],
+            "--num-experts 17": ["--num-experts", "17"],
+            "--num-topk 17": ["--num-topk", "17"],
+            "--hidden 100": ["--hidden", "100"],
+            "bytes": ["--num-tokens", "2000000000"],
+            "--backend bogus": ["--backend", "bogus"],
+            "--dispatch-format int8": ["--dispatch-format", "int8"],
+            "--iterations 0": ["--iterations", "0"],
+            "--warmup -1": ["--warmup", "-1"],
+            "--timeout 0": ["--timeout", "0"],
+            "--timeout nan": ["--timeout", "nan"],
+            "--variant direct": ["--variant", "direct"],
+            "--variant a is given twice": ["--variant", "a=1", "--variant", "a=2"],
+            "variant 'bogus'": ["--backend", "reference", "--variant", "bogus=1"],
+            "standard output is asked for twice": ["--json", "-", "--csv", "-"],
+            "--json": ["--json", self.folder / "no" / "r.json"],
+            "it is a folder": ["--csv", self.folder],
+        }.items():
+            with self.subTest(problem):
+                self.refuse(problem, *small(*arguments))
+        self.assertEqual(shared_memory(), before)
+
+    def test_an_unknown_flag_is_one_line(self):
+        result = self.run_program("bench", "--bogus")
+
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(result.stderr.decode().count("\n"), 1)
+        self.assertIn("--bogus", result.stderr.decode())
+
+    def test_a_killed_rank_ends_the_run_and_leaves_nothing(self):
+        before = shared_memory()
+        command = [os.environ["EPSKEW"], *map(str, small("--backend", "cpu", "--iterations", 1000000, "--json",
+                                                            self.folder / "r.json"))]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as bench:
+            deadline = time.monotonic() + 30
+            while len(children_of(bench.pid)) < 4 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            ranks = children_of(bench.pid)
+            os.kill(ranks[1], signal.SIGKILL)
+            message = bench.communicate(timeout=50)[1].decode()
+
+        self.assertEqual(bench.returncode, 4, message)
+        self.assertIn("rank", message)
+        self.assertEqual(list(self.folder.iterdir()), [])
+        self.assertEqual(shared_memory(), before)
+        for rank in ranks:
+            self.assertFalse(pathlib.Path(f"/proc/{rank}").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
