@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "epskew/support/error.hpp"
+#include "epskew/support/json_file.hpp"
 #include "epskew/support/random.hpp"
 
 namespace epskew {
@@ -66,12 +66,8 @@ Placement random_placement(int num_experts, std::uint64_t seed) {
 }
 
 Placement read_placement(const std::filesystem::path& file, int num_experts) {
-  std::ifstream in(file);
-  if (!in)
-    throw UsageError(
-        fmt::format("cannot read {} (no such file or no permission); check the path", file.string()));
-  const json document = json::parse(in, nullptr, false);
-  if (document.is_discarded() || !document.is_object()) refuse(file, "it does not hold a JSON object");
+  const json document = read_json_file(file);
+  if (!document.is_object()) refuse(file, "it does not hold a JSON object");
   if (document.value("format", json()) != "epskew-placement")
     refuse(file, "\"format\" is not \"epskew-placement\"");
   if (document.value("version", json()) != 1) refuse(file, "\"version\" is not 1");

@@ -6,12 +6,17 @@
 #include <cmath>
 
 #include "epskew/support/error.hpp"
+#include "workload/group_deal.hpp"
 
 namespace epskew {
 
 double feasible_factor(const WorkloadSpec& spec, const Capacity& capacity) {
   if (capacity.selections() == 0) return 1.0;
-  const std::int64_t most = capacity.of_experts(spec.num_experts / spec.num_ranks());
+  int reach = 0;
+  for (int rank = 0; rank < spec.num_ranks(); ++rank) {
+    if (!spec.hot_rank || rank == *spec.hot_rank) reach = std::max(reach, reachable_experts(spec, rank));
+  }
+  const std::int64_t most = capacity.of_experts(reach);
   return static_cast<double>(most) * spec.num_ranks() / static_cast<double>(capacity.selections());
 }
 

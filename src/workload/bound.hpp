@@ -8,7 +8,8 @@
 
 namespace epskew {
 
-/// R · (the most one rank can take) / S; 1 where there are no selections.
+/// R · (the most one rank can take) / S; 1 where there are no selections. With expert groups of which a token
+/// reaches some, that is the best rank, or the hot rank where that is fixed.
 double feasible_factor(const WorkloadSpec& spec, const Capacity& capacity);
 
 /// max(round(factor · mean), ceil(mean)). Throws UsageError for a factor that is NaN, below 1 or above the

@@ -6,10 +6,9 @@
 #include "workload/apportion.hpp"
 
 namespace epskew {
-namespace {
 
-std::vector<std::int64_t> split_below(std::int64_t height, std::span<const std::int64_t> rank_loads,
-                                      std::span<const double> weights) {
+std::vector<std::int64_t> expert_loads_below(std::int64_t height, std::span<const std::int64_t> rank_loads,
+                                             std::span<const double> weights) {
   const std::size_t experts_per_rank = weights.size() / rank_loads.size();
   const std::vector<double> equal(experts_per_rank, 1.0);
   std::vector<std::int64_t> loads;
@@ -26,8 +25,6 @@ std::vector<std::int64_t> split_below(std::int64_t height, std::span<const std::
   return loads;
 }
 
-}  // namespace
-
 std::vector<std::int64_t> expert_loads(const Capacity& capacity, std::span<const std::int64_t> rank_loads,
                                        std::span<const double> weights) {
   std::int64_t bad = capacity.of_experts(1) + 1;  // heights from here on are not tried
@@ -35,7 +32,7 @@ std::vector<std::int64_t> expert_loads(const Capacity& capacity, std::span<const
   std::int64_t height = bad - 1;                  // most often the first try is dealable
   std::vector<std::int64_t> best;
   while (bad - good > 1 || best.empty()) {
-    std::vector<std::int64_t> loads = split_below(height, rank_loads, weights);
+    std::vector<std::int64_t> loads = expert_loads_below(height, rank_loads, weights);
     if (capacity.can_deal(loads)) {
       good = height;
       best = std::move(loads);

@@ -15,4 +15,8 @@ namespace epskew {
 std::vector<std::int64_t> expert_loads(const Capacity& capacity, std::span<const std::int64_t> rank_loads,
                                        std::span<const double> weights);
 
+/// The same with a given height: no expert above it unless an equal split of its rank is.
+std::vector<std::int64_t> expert_loads_below(std::int64_t height, std::span<const std::int64_t> rank_loads,
+                                             std::span<const double> weights);
+
 }  // namespace epskew

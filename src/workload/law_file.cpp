@@ -9,6 +9,8 @@
 #include <system_error>
 
 #include "epskew/support/error.hpp"
+#include "epskew/support/json_file.hpp"
+#include "epskew/support/output_file.hpp"
 
 namespace epskew {
 namespace {
@@ -20,12 +22,8 @@ using nlohmann::json;
 }
 
 json parse(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  if (!in)
-    throw UsageError(
-        fmt::format("cannot read {} (no such file or no permission); check the path", file.string()));
-  json document = json::parse(in, nullptr, false);
-  if (document.is_discarded() || !document.is_object()) refuse(file, "it does not hold a JSON object");
+  json document = read_json_file(file);
+  if (!document.is_object()) refuse(file, "it does not hold a JSON object");
   if (document.value("format", json()) != "epskew-law") refuse(file, "\"format\" is not \"epskew-law\"");
   if (document.value("version", json()) != 1) refuse(file, "\"version\" is not 1");
   return document;
@@ -83,19 +81,7 @@ void write_law(const LawFile& law, const std::filesystem::path& file) {
                    {"parameters", law.parameters}};
   if (!law.curve.empty()) document["curve"] = law.curve;
   if (!law.provenance.empty()) document["provenance"] = json::parse(law.provenance);
-  const std::filesystem::path partial = file.string() + ".partial";
-  std::error_code failure;
-  {
-    std::ofstream out(partial);
-    out << document.dump(2) << '\n';
-    if (!out.flush()) failure = std::make_error_code(std::errc::io_error);
-  }
-  if (!failure) std::filesystem::rename(partial, file, failure);
-  if (!failure) return;
-  std::error_code ignored;
-  std::filesystem::remove(partial, ignored);
-  throw UsageError(fmt::format("cannot write {} ({}); choose a path that can be written", file.string(),
-                               failure.message()));
+  OutputFile("the law file", file.string()).write(document.dump(2) + '\n');
 }
 
 void apply_law(const LawFile& law, WorkloadSpec& spec) {

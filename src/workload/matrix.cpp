@@ -10,6 +10,7 @@
 #include "epskew/support/error.hpp"
 #include "epskew/support/random.hpp"
 #include "workload/expert_loads.hpp"
+#include "workload/group_deal.hpp"
 #include "workload/streams.hpp"
 
 namespace epskew {
@@ -89,7 +90,14 @@ void deal_matrix(const Rows& rows, const WorkloadSpec& spec) {
     std::vector<std::int64_t> counts = expert_loads(capacity, row, equal);
     const std::uint64_t seed = seed_of_source(spec.seed, source);
     turn_inside_ranks(counts, experts_per_rank, seed);
-    deal(own, counts, seed);
+    if (!limits_groups(spec)) {
+      deal(own, counts, seed);
+    } else if (!deal_grouped(own, spec, counts, seed)) {
+      throw UsageError(fmt::format(
+          "row {} of the matrix is out of reach under group-limited top-k (a token reaches {} of {} "
+          "groups); give that rank fewer destinations or more groups a token",
+          source, spec.topk_groups, spec.num_groups));
+    }
   }
 }
 

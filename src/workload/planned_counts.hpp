@@ -17,8 +17,9 @@ struct PlannedCounts {
   std::map<std::string, double> parameters;
 };
 
-/// The law's curve over ranks; inside a rank the experts vary by the same law, in random order.
-PlannedCounts plan_rank_level(const WorkloadSpec& spec, const Capacity& capacity);
+/// The law's curve over ranks; inside a rank the experts vary by the same law, in random order. `evenness`
+/// from 0 to 1 moves the ranks other than the hot one from the law's curve to equal loads.
+PlannedCounts plan_rank_level(const WorkloadSpec& spec, const Capacity& capacity, double evenness);
 
 /// The law's curve over experts: logical expert 0 is the most popular, and so on down; the placement says
 /// where they live (unset: random by the seed). With a factor the shape is the smallest at which this

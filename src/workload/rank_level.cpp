@@ -2,9 +2,11 @@
 #include <numeric>
 #include <span>
 
+#include "epskew/support/error.hpp"
 #include "epskew/support/random.hpp"
 #include "workload/bound.hpp"
 #include "workload/expert_loads.hpp"
+#include "workload/group_deal.hpp"
 #include "workload/law.hpp"
 #include "workload/planned_counts.hpp"
 #include "workload/rank_loads.hpp"
@@ -23,6 +25,24 @@ void shuffle_inside_ranks(std::vector<std::int64_t>& experts, int num_ranks, std
   }
 }
 
+/// rank_order, but that the first rank can take `hot`: with expert groups not every rank can take the same.
+std::vector<int> order_for(const WorkloadSpec& spec, const Capacity& capacity, std::int64_t hot) {
+  std::vector<int> order = rank_order(spec);
+  const auto able = std::find_if(order.begin(), order.end(), [&](int rank) {
+    return capacity.of_experts(reachable_experts(spec, rank)) >= hot;
+  });
+  EPSKEW_ASSERT(able != order.end());
+  std::iter_swap(order.begin(), able);
+  return order;
+}
+
+std::vector<double> even_out(std::vector<double> ascending, double evenness) {
+  const auto others = static_cast<double>(ascending.size() - 1);
+  const double mean = std::accumulate(ascending.begin(), ascending.end() - 1, 0.0) / std::max(1.0, others);
+  for (std::size_t i = 0; i + 1 < ascending.size(); ++i) ascending[i] += evenness * (mean - ascending[i]);
+  return ascending;
+}
+
 }  // namespace
 
 std::vector<int> rank_order(const WorkloadSpec& spec) {
@@ -34,15 +54,15 @@ std::vector<int> rank_order(const WorkloadSpec& spec) {
   return order;
 }
 
-PlannedCounts plan_rank_level(const WorkloadSpec& spec, const Capacity& capacity) {
+PlannedCounts plan_rank_level(const WorkloadSpec& spec, const Capacity& capacity, double evenness) {
   const Law shaped = Law::of_shape(spec);
   const double factor = spec.factor ? *spec.factor : shaped.curve(spec.num_ranks()).back();
   const std::int64_t hot = hot_load(spec, capacity, factor);
   const Law law = spec.factor ? Law::of_factor(spec, factor, spec.num_ranks()) : shaped;
   const int experts_per_rank = spec.num_experts / spec.num_ranks();
-  const std::vector<std::int64_t> descending =
-      rank_loads(capacity, law.curve(spec.num_ranks()), hot, experts_per_rank);
-  const std::vector<int> order = rank_order(spec);
+  const std::vector<int> order = order_for(spec, capacity, hot);
+  const std::vector<std::int64_t> descending = rank_loads(
+      capacity, even_out(law.curve(spec.num_ranks()), evenness), hot, reachable_experts(spec, order[0]));
   std::vector<std::int64_t> loads(descending.size());
   for (std::size_t i = 0; i < loads.size(); ++i) loads[static_cast<std::size_t>(order[i])] = descending[i];
   const std::vector<double> curve = law.curve(experts_per_rank);

@@ -29,7 +29,7 @@ struct LawFile {
 /// Throws UsageError naming the file and what is wrong in it.
 LawFile read_law(const std::filesystem::path& file);
 
-/// Writes beside `file` and renames, so that a failure leaves no half-written file. Throws UsageError.
+/// Throws UsageError where `file` cannot be written; a failure leaves no half-written file (see OutputFile).
 void write_law(const LawFile& law, const std::filesystem::path& file);
 
 /// Makes `spec` follow the law. Set spec.factor before: with a factor the law is bent to it, without one the
