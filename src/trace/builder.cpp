@@ -154,7 +154,8 @@ void TraceBuilder::add_count(std::int64_t layer, std::int64_t step, std::int64_t
   }
 }
 
-void TraceBuilder::settle_num_experts() {
+void TraceBuilder::settle_model() {
+  trace_.topk = topk_;
   trace_.num_experts_inferred = stated_experts_ == 0;
   trace_.num_experts = trace_.num_experts_inferred ? static_cast<int>(largest_expert_ + 1) : stated_experts_;
   // Ids read before the file stated its experts were not yet checked against that.
@@ -208,7 +209,7 @@ void TraceBuilder::check_wanted_layers() const {
 
 Trace TraceBuilder::finish() && {
   check_wanted_layers();
-  settle_num_experts();
+  settle_model();
   std::vector<int> idle;
   for (auto& [number, layer] : layers_) {
     if (!is_wanted(number)) continue;

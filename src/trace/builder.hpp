@@ -48,7 +48,7 @@ class TraceBuilder {
   void check_ids(std::span<const std::int64_t> ids, const Where& where);
   void check_weights(const PendingLayer& layer, std::span<const float> weights, std::size_t expected,
                      const Where& where) const;
-  void settle_num_experts();
+  void settle_model();
   void complete_tokens(PendingLayer& layer);
   void complete_counts(PendingLayer& layer) const;
   void check_wanted_layers() const;

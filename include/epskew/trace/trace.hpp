@@ -32,6 +32,7 @@ struct Trace {
   std::string format;  ///< "esft", "csv", "jsonl", "npy", "trtllm", "epskew"
   std::filesystem::path source;
   int num_experts = 0;
+  int topk = 0;  ///< experts a token; 0 for a count trace of which neither the file nor the user said it
   bool num_experts_inferred = false;  ///< it is the largest id + 1; neither the file nor the user said it
   std::vector<TraceLayer> layers;     ///< ascending by layer number, none without selections
   /// Token rows in runs of at least warm_up_run identical rows, the first of a run included: what engines

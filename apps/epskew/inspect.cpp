@@ -1,0 +1,116 @@
+#include <fmt/format.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "command.hpp"
+#include "epskew/report/inspection.hpp"
+#include "epskew/support/error.hpp"
+#include "epskew/support/output_file.hpp"
+#include "trace_flags.hpp"
+
+namespace epskew::app {
+namespace {
+
+struct InspectFlags {
+  TraceFlags trace;
+  std::vector<int> num_processes;
+  std::optional<int> num_experts;
+  std::optional<int> num_topk;
+  std::optional<std::string> placement;
+  std::uint64_t seed = 0;
+  std::string json;
+};
+
+void check_ranks(int ranks, int num_experts) {
+  if (ranks < 1 || num_experts % ranks != 0) {
+    throw UsageError(
+        fmt::format("--num-processes {} does not divide {} experts (each rank owns the same number); choose "
+                    "divisors of {}",
+                    ranks, num_experts, num_experts));
+  }
+}
+
+/// The numbers of ranks to look at: those asked for, else a routing file's own, else the usual ones that fit.
+std::vector<int> ranks_of(const InspectFlags& flags, InspectionReport& report) {
+  const int num_experts = report.trace.num_experts;
+  for (const int ranks : flags.num_processes) check_ranks(ranks, num_experts);
+  if (!flags.num_processes.empty()) return flags.num_processes;
+  if (report.routing) return {report.routing->table.num_ranks()};
+  std::vector<int> usual;
+  for (const int ranks : {8, 16, 32}) {
+    if (num_experts % ranks == 0) {
+      usual.push_back(ranks);
+    } else {
+      report.trace.notes.push_back(
+          fmt::format("{} ranks are not shown: they do not divide {} experts", ranks, num_experts));
+    }
+  }
+  return usual;
+}
+
+/// The placement for this number of ranks; a spread differs with it.
+std::vector<LayerInspection> inspect_all(const InspectFlags& flags, const Trace& trace,
+                                         const std::vector<int>& ranks) {
+  if (!flags.placement) return inspect(trace, ranks, std::nullopt);
+  WorkloadFlags named;
+  named.placement = flags.placement;
+  named.seed = flags.seed;
+  std::vector<LayerInspection> layers;
+  for (const int count : ranks) {
+    std::vector<LayerInspection> at =
+        inspect(trace, std::vector{count}, placement_of(named, trace.num_experts, count));
+    if (layers.empty()) {
+      layers = std::move(at);
+      continue;
+    }
+    for (std::size_t i = 0; i < layers.size(); ++i) layers[i].ranks.push_back(std::move(at[i].ranks.front()));
+  }
+  return layers;
+}
+
+InspectionReport make_report(const InspectFlags& flags) {
+  WorkloadFlags stated;
+  if (flags.num_experts) stated.num_experts = *flags.num_experts;
+  if (flags.num_topk) stated.num_topk = *flags.num_topk;
+  InspectionReport report;
+  report.trace = load_trace(flags.trace, stated);
+  if (report.trace.format == "epskew") {
+    report.routing = read_routing_file(flags.trace.trace);
+    report.load = count_load(report.routing->table);
+  }
+  report.layers = inspect_all(flags, report.trace, ranks_of(flags, report));
+  return report;
+}
+
+void run_inspect(const InspectFlags& flags) {
+  std::optional<OutputFile> json;
+  if (!flags.json.empty()) json.emplace("--json", flags.json);
+  const InspectionReport report = make_report(flags);
+  if (json) json->write(inspection_json(report));
+  fmt::print(json && json->is_stdout() ? stderr : stdout, "{}", inspection_text(report));
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app) {
+  const auto flags = std::make_shared<InspectFlags>();
+  CLI::App* command = app.add_subcommand("inspect", "every load metric of a routing file or a trace");
+  command->add_option("FILE_OR_DIR", flags->trace.trace, "a routing file or recorded routing")->required();
+  add_trace_reading_flags(*command, flags->trace);
+  command
+      ->add_option("--num-processes", flags->num_processes,
+                   "numbers of ranks, e.g. 8,16,32 [a routing file's own; else 8,16,32]")
+      ->delimiter(',');
+  command->add_option("--num-experts", flags->num_experts, "experts, where the trace does not say");
+  command->add_option("--num-topk", flags->num_topk, "experts of a token, where the trace does not say");
+  command->add_option("--placement", flags->placement,
+                      "contiguous, spread, random or a placement file [contiguous]");
+  command->add_option("--seed", flags->seed, "of the random placement")->capture_default_str();
+  command->add_option("--json", flags->json, "also write JSON to this file; - for standard output");
+  command->callback([flags] { run_inspect(*flags); });
+}
+
+}  // namespace epskew::app

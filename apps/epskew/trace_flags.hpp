@@ -1,0 +1,39 @@
+#pragma once
+
+/// The flags that name a recording and how it is replayed, shared by `bench`, `gen` and `inspect`.
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "epskew/trace/replay.hpp"
+#include "epskew/trace/trace.hpp"
+#include "workload_flags.hpp"
+
+namespace epskew::app {
+
+struct TraceFlags {
+  std::string trace;  ///< file or folder; empty: no trace
+  std::string layers = "all";
+  std::string npy;  ///< counts or ids; empty: the shape decides
+  bool drop_constant = false;
+  std::uint64_t max_file_bytes = default_max_file_bytes;
+  std::optional<std::string> windows;  ///< a number or "all"
+  std::string deal = "contiguous";
+};
+
+/// How a recording is read: --layers, --npy, --drop-constant, --max-file-bytes.
+void add_trace_reading_flags(CLI::App& command, TraceFlags& flags);
+/// --trace, the reading flags, --windows and --deal.
+void add_trace_flags(CLI::App& command, TraceFlags& flags);
+
+/// Reads flags.trace. The experts and top-k that the user states (by flag or --model) must agree with the
+/// recording.
+Trace load_trace(const TraceFlags& flags, const WorkloadFlags& workload);
+
+/// The recorded rounds on the ranks and tokens that `workload` says; its families, patterns and masks do not
+/// apply, and throw UsageError where they are set.
+Replay load_replay(const Trace& trace, const TraceFlags& flags, const WorkloadFlags& workload);
+
+}  // namespace epskew::app
