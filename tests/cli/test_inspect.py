@@ -1,0 +1,94 @@
+import json
+import unittest
+
+from program import DATA, RECORDINGS, ProgramTest
+
+# domain -> (experts, 8, 16, 32 ranks): "mean / worst" of the factor over the 26 layers, as that folder's README says.
+PUBLISHED = {
+    "law": ("3.52 / 6.87", "1.39 / 2.32", "1.70 / 2.41", "2.35 / 4.38"),
+    "intent": ("3.81 / 4.68", "1.44 / 1.73", "1.80 / 2.52", "2.45 / 3.04"),
+}
+
+
+class InspectTest(ProgramTest):
+    def inspect(self, *arguments):
+        return json.loads(self.succeed("inspect", *arguments, "--json", "-"))
+
+    @unittest.skipUnless(RECORDINGS.exists(), f"{RECORDINGS} is not on this machine")
+    def test_the_published_figures(self):
+        for domain, expected in PUBLISHED.items():
+            with self.subTest(domain):
+                summary = self.inspect(RECORDINGS / domain)["summary"]
+
+                factors = [summary["expert"]["factor"]] + [at["factor"] for at in summary["ranks"]]
+                self.assertEqual(tuple(f"{f['mean']:.2f} / {f['worst']:.2f}" for f in factors), expected)
+
+    def test_every_metric_of_a_small_recording(self):
+        found = self.inspect(DATA / "esft", "--num-topk", "3", "--num-processes", "2")
+
+        self.assertEqual((found["format"], found["num_experts"], found["topk"]), ("esft", 4, 3))
+        layer = found["layers"][1]
+        self.assertEqual((layer["layer"], layer["tokens"], layer["selections"]), (11, 3, 9))
+        self.assertEqual(layer["expert"]["loads"], [3, 3, 2, 1])
+        at = layer["ranks"][0]
+        self.assertEqual(at["rank"]["loads"], [6, 3])
+        self.assertAlmostEqual(at["rank"]["factor"], 6 / 4.5)
+        self.assertAlmostEqual(at["rank"]["max_vio"], 6 / 4.5 - 1)
+        self.assertAlmostEqual(at["rank"]["balancedness"], 4.5 / 6)
+        self.assertEqual(at["message"]["loads"], [3, 3])
+        self.assertEqual(at["hot_over_others"], 1.0)
+
+    def test_counts_have_no_messages(self):
+        found = self.inspect(DATA / "counts.csv", "--num-experts", "4", "--num-processes", "2")
+
+        at = found["layers"][0]["ranks"][0]
+        self.assertEqual(at["rank"]["loads"], [5, 7])
+        self.assertIsNone(at["message"])
+        self.assertIsNone(at["uniform_floor"], "top-k is not known")
+
+    def test_a_placement_moves_experts(self):
+        found = self.inspect(DATA / "counts.csv", "--num-experts", "4", "--num-processes", "2", "--placement", "spread")
+
+        self.assertEqual(found["layers"][0]["ranks"][0]["rank"]["loads"], [12, 0])
+
+    def test_a_routing_file_is_shown_on_its_own_ranks(self):
+        file = self.folder / "routing.safetensors"
+        self.succeed("gen", "--imbalance-factor", "2", "--num-processes", "4", "-o", file)
+
+        found = self.inspect(file)
+
+        self.assertEqual([at["num_ranks"] for at in found["layers"][0]["ranks"]], [4])
+        self.assertAlmostEqual(found["routing"]["load"]["rank"]["factor"], 2.0, places=3)
+        self.assertEqual(found["routing"]["spec"]["seed"], 0)
+        self.assertIn(b"hottest pair", self.succeed("inspect", file))
+
+    def test_the_table_goes_to_stderr_when_json_takes_stdout(self):
+        result = self.run_program("inspect", DATA / "counts.csv", "--num-experts", "4", "--num-processes", "2", "--json", "-")
+
+        json.loads(result.stdout)
+        self.assertIn(b"mean over layers", result.stderr)
+
+    def test_bad_input(self):
+        pointer = self.folder / "lfs.npy"
+        pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+        large = self.folder / "large.jsonl"
+        large.touch()
+        with open(large, "r+b") as file:
+            file.truncate(1 << 40)  # sparse
+        for problem, *arguments in [
+            ("does not exist", "/nowhere/t.csv"),
+            ("is a Git-LFS pointer", pointer),
+            ("is too large (1099511627776 bytes", large),
+            ("holds no trace", self.folder),
+            ("--num-processes 3 does not divide 4 experts", DATA / "counts.csv", "--num-experts", "4", "--num-processes", "3"),
+            ("layer 9 is not in", DATA / "counts.csv", "--layers", "9"),
+            ('--layers has "x"', DATA / "counts.csv", "--layers", "x"),
+            ("(a multiple of top-k 6 was expected)", DATA / "esft"),
+            ("--json /nowhere/f.json cannot be written", DATA / "counts.csv", "--json", "/nowhere/f.json"),
+        ]:
+            with self.subTest(arguments):
+                self.refuse(problem, "inspect", *arguments)
+
+
+if __name__ == "__main__":
+    unittest.main()
