@@ -83,7 +83,7 @@ class InspectTest(ProgramTest):
             ("--num-processes 3 does not divide 4 experts", DATA / "counts.csv", "--num-experts", "4", "--num-processes", "3"),
             ("layer 9 is not in", DATA / "counts.csv", "--layers", "9"),
             ('--layers has "x"', DATA / "counts.csv", "--layers", "x"),
-            ("(a multiple of top-k 6 was expected)", DATA / "esft"),
+            ("(a multiple of top-k 6 was expected)", DATA / "esft/expert_weights_11.txt"),
             ("--json /nowhere/f.json cannot be written", DATA / "counts.csv", "--json", "/nowhere/f.json"),
         ]:
             with self.subTest(arguments):
