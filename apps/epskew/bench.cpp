@@ -17,6 +17,8 @@
 #include "epskew/report/tables.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/support/output_file.hpp"
+#include "replayed_rounds.hpp"
+#include "trace_flags.hpp"
 #include "workload_flags.hpp"
 
 namespace epskew::app {
@@ -24,6 +26,7 @@ namespace {
 
 struct BenchFlags {
   WorkloadFlags workload;
+  TraceFlags trace;
   std::vector<double> factors;
   std::string backend;
   std::vector<std::string> variants;
@@ -44,6 +47,7 @@ struct Outputs {
 
 void add_flags(CLI::App& command, BenchFlags& flags) {
   add_workload_flags(command, flags.workload);
+  add_trace_flags(command, flags.trace);
   command
       .add_option("--imbalance-factors", flags.factors,
                   "a round for each: largest rank load / mean load [1 2 3]")
@@ -145,16 +149,14 @@ std::vector<double> factors_of(const BenchFlags& flags) {
   return flags.factors;
 }
 
-SessionPlan plan_of(const BenchFlags& flags, const std::vector<std::string>& argv) {
-  SessionPlan plan;
-  plan.argv = argv;
+/// What is run, and what the user should know about it.
+struct BenchPlan {
+  SessionPlan session;
+  std::vector<std::string> notes;
+};
+
+void plan_generated(const BenchFlags& flags, SessionPlan& plan) {
   plan.factors = factors_of(flags);
-  plan.options = options_of(flags);
-  plan.round.iterations = checked_count(flags.iterations, 1, "--iterations");
-  plan.round.warmup = checked_count(flags.warmup, 0, "--warmup");
-  plan.round.flush_cache = !flags.no_flush;
-  plan.round.seed = flags.workload.seed;
-  plan.hidden = checked_hidden(shape_of(flags.workload));
   for (const double factor : plan.factors)
     to_spec(flags.workload, factor);  // each is checked before any is made
   const WorkloadSpec spec = to_spec(flags.workload, std::nullopt);
@@ -162,14 +164,46 @@ SessionPlan plan_of(const BenchFlags& flags, const std::vector<std::string>& arg
       spec.pattern == Pattern::none ? std::string(name_of(spec.family)) : flags.workload.pattern;
   plan.num_masked = spec.num_masked;
   plan.rounds = plan_rounds(spec, plan.factors);
-  return plan;
+}
+
+void plan_replayed(const BenchFlags& flags, BenchPlan& plan) {
+  if (!flags.factors.empty()) {
+    throw UsageError(
+        "--imbalance-factors and --trace are both given (the recording has its own factors); drop one");
+  }
+  ReplayedRounds replayed = replayed_rounds(flags.trace, flags.workload);
+  plan.session.distribution = "trace";
+  plan.session.trace = flags.trace.trace;
+  plan.session.rounds = std::move(replayed.rounds);
+  plan.notes = std::move(replayed.notes);
+}
+
+BenchPlan plan_of(const BenchFlags& flags, const std::vector<std::string>& argv) {
+  BenchPlan bench;
+  SessionPlan& plan = bench.session;
+  plan.argv = argv;
+  plan.options = options_of(flags);
+  plan.round.iterations = checked_count(flags.iterations, 1, "--iterations");
+  plan.round.warmup = checked_count(flags.warmup, 0, "--warmup");
+  plan.round.flush_cache = !flags.no_flush;
+  plan.round.seed = flags.workload.seed;
+  plan.hidden = checked_hidden(flags.workload);
+  if (flags.trace.trace.empty()) {
+    plan_generated(flags, plan);
+  } else {
+    plan_replayed(flags, bench);
+  }
+  return bench;
 }
 
 /// Text for a person, as the rounds go by.
-SessionObserver narrate(std::FILE* text) {
+SessionObserver narrate(std::FILE* text, const std::vector<std::string>& notes) {
   const bool progress = ::isatty(STDERR_FILENO) != 0;
   SessionObserver observer;
-  observer.started = [text](const Record& record) { fmt::print(text, "{}", describe_run(record)); };
+  observer.started = [text, notes](const Record& record) {
+    fmt::print(text, "{}", describe_run(record));
+    for (const std::string& note : notes) fmt::print(text, "note: {}\n", note);
+  };
   observer.round_started = [progress](const std::string& label, std::size_t index, std::size_t total) {
     if (progress) fmt::print(stderr, "\r\033[K[{}/{}] {} ...", index + 1, total, label);
   };
@@ -185,8 +219,8 @@ SessionObserver narrate(std::FILE* text) {
 void run_bench(const BenchFlags& flags, const std::vector<std::string>& argv) {
   const Outputs outputs = outputs_of(flags);
   const Backend& backend = backend_of(flags);
-  const SessionPlan plan = plan_of(flags, argv);
-  const auto record = run_session(backend, plan, narrate(outputs.text));
+  const BenchPlan plan = plan_of(flags, argv);
+  const auto record = run_session(backend, plan.session, narrate(outputs.text, plan.notes));
   if (!record) return;
   fmt::print(outputs.text, "{}", tables(*record));
   if (outputs.json) outputs.json->write(to_json(*record));

@@ -62,7 +62,7 @@ Made generate_one(const GenFlags& flags) {
 }
 
 void run_gen(const GenFlags& flags) {
-  if (flags.workload.hidden) checked_hidden(shape_of(flags.workload));
+  if (flags.workload.hidden) checked_hidden(flags.workload);
   const OutputFile output("-o", flags.output);
   const Made made = flags.trace.trace.empty() ? generate_one(flags) : replay_one(flags);
   require_memory(static_cast<double>(

@@ -49,6 +49,10 @@ int checked(std::int64_t value, std::int64_t low, std::int64_t high, const char*
   return static_cast<int>(value);
 }
 
+int hidden_of(const WorkloadFlags& flags) {
+  return checked(flags.hidden.value_or(base_shape(flags).hidden), 1, 1 << 20, "--hidden");
+}
+
 std::vector<std::int32_t> tokens_of(const WorkloadFlags& flags) {
   constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
   const auto& each = flags.num_tokens_per_rank;
@@ -216,7 +220,7 @@ Shape shape_of(const WorkloadFlags& flags) {
   shape.tokens_per_rank = tokens_of(flags);
   shape.num_experts = checked(flags.num_experts.value_or(base.num_experts), 1, max_experts, "--num-experts");
   shape.topk = checked(flags.num_topk.value_or(base.topk), 1, max_experts, "--num-topk");
-  shape.hidden = checked(flags.hidden.value_or(base.hidden), 1, 1 << 20, "--hidden");
+  shape.hidden = hidden_of(flags);
   shape.num_groups = checked(flags.num_groups.value_or(base.num_groups), 1, max_experts, "--num-groups");
   shape.topk_groups =
       checked(flags.num_topk_groups.value_or(base.topk_groups), 1, max_experts, "--num-topk-groups");
@@ -225,14 +229,15 @@ Shape shape_of(const WorkloadFlags& flags) {
   return shape;
 }
 
-int checked_hidden(const Shape& shape) {
-  if (shape.hidden % scale_channels != 0) {
+int checked_hidden(const WorkloadFlags& flags) {
+  const int hidden = hidden_of(flags);
+  if (hidden % scale_channels != 0) {
     throw UsageError(
         fmt::format("--hidden {} is not a multiple of {} (channels that share an FP8 scale); choose {} or {}",
-                    shape.hidden, scale_channels, std::max(1, shape.hidden / scale_channels) * scale_channels,
-                    (shape.hidden / scale_channels + 1) * scale_channels));
+                    hidden, scale_channels, std::max(1, hidden / scale_channels) * scale_channels,
+                    (hidden / scale_channels + 1) * scale_channels));
   }
-  return shape.hidden;
+  return hidden;
 }
 
 Placement placement_of(const WorkloadFlags& flags, int num_experts, int num_ranks) {

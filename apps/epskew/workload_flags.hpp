@@ -60,8 +60,9 @@ void add_workload_flags(CLI::App& command, WorkloadFlags& flags);
 /// ranks, more experts a token than there are, more tokens than memory holds (with the bytes needed).
 Shape shape_of(const WorkloadFlags& flags);
 
-/// Throws UsageError unless hidden is a positive multiple of 128, the channels of one FP8 scale.
-int checked_hidden(const Shape& shape);
+/// --hidden, that of --model, or the default. Throws UsageError unless it is a positive multiple of 128, the
+/// channels of one FP8 scale.
+int checked_hidden(const WorkloadFlags& flags);
 
 /// The placement that --placement names (contiguous where unset), for `num_experts` experts.
 Placement placement_of(const WorkloadFlags& flags, int num_experts, int num_ranks);

@@ -9,7 +9,7 @@ import sys
 import time
 import unittest
 
-from program import SOURCE, ProgramTest
+from program import DATA, SOURCE, ProgramTest
 
 sys.path.insert(0, str(SOURCE / "tests/golden"))
 from validate_schema import first_problem  # noqa: E402
@@ -110,6 +110,21 @@ class BenchTest(ProgramTest):
 
         self.assertEqual(record["config"]["tokens_per_rank"], [16, 0, 5, 9])
         self.assertEqual(record["rounds"][2]["load"]["selections"][1], [0, 0, 0, 0])
+
+    def test_a_recording_is_replayed_round_by_round(self):
+        arguments = ("bench", "--no-flush", "--trace", DATA / "mixtral.jsonl", "--num-processes", "2", "--num-tokens", "1",
+                     "--windows", "all", "--hidden", "128", "--iterations", "5", "--warmup", "1")
+
+        record = json.loads(self.succeed(*arguments, "--json", "-"))
+
+        self.assertEqual([r["label"] for r in record["rounds"]], ["uniform", "1.0", "layer 7"])
+        replayed = record["rounds"][2]
+        self.assertEqual(replayed["load"]["expert"]["loads"], [1, 1, 1, 1])
+        self.assertEqual(replayed["load"]["selections"], [[1, 1], [1, 1]])
+        self.assertIsNone(replayed["target_factor"])
+        self.assertEqual(replayed["workload"]["distribution"], "trace")
+        self.assertEqual(record["config"]["trace"], str(DATA / "mixtral.jsonl"))
+        self.refuse("--imbalance-factors and --trace are both given", *arguments, "--imbalance-factors", "2")
 
     def test_mistakes_are_refused_before_anything_starts(self):
         before = shared_memory()
