@@ -126,6 +126,22 @@ class BenchTest(ProgramTest):
         self.assertEqual(record["config"]["trace"], str(DATA / "mixtral.jsonl"))
         self.refuse("--imbalance-factors and --trace are both given", *arguments, "--imbalance-factors", "2")
 
+    def test_a_count_trace_is_replayed_with_its_totals(self):
+        trace = self.folder / "counts.csv"
+        counts = [[9, 7, 5, 3, 3, 2, 2, 1], [4] * 8]
+        lines = [f"{layer},{expert},{n}" for layer, row in enumerate(counts) for expert, n in enumerate(row)]
+        trace.write_text("layer,expert,count\n" + "\n".join(lines) + "\n")
+
+        record = json.loads(self.succeed("bench", "--trace", trace, "--num-processes", 4, "--num-tokens", 4, "--num-topk", 2,
+                                         "--hidden", 128, "--iterations", 5, "--no-flush", "--json", "-"))
+
+        self.assertIsNone(first_problem(record))
+        self.assertEqual(record["config"]["trace"], str(trace))
+        self.assertEqual([r["label"] for r in record["rounds"]], ["uniform", "1.0", "layer 0", "layer 1"])
+        self.assertEqual([r["load"]["expert"]["loads"] for r in record["rounds"][2:]], counts)
+        self.assertEqual(record["rounds"][2]["load"]["rank"]["factor"], 2)
+        self.assertIsNotNone(record["rounds"][2]["cost_of_imbalance"])
+
     def test_mistakes_are_refused_before_anything_starts(self):
         before = shared_memory()
         for problem, arguments in {
@@ -150,6 +166,7 @@ class BenchTest(ProgramTest):
             "standard output is asked for twice": ["--json", "-", "--csv", "-"],
             "--json": ["--json", self.folder / "no" / "r.json"],
             "it is a folder": ["--csv", self.folder],
+            "nothing.csv": ["--trace", self.folder / "nothing.csv"],
         }.items():
             with self.subTest(problem):
                 self.refuse(problem, *small(*arguments))
