@@ -82,10 +82,33 @@ TEST(GoldenDigest, KHot) {
   EXPECT_EQ(digest_of(spec), "56eee6705f800390d4a076347dcd3b07");
 }
 
+TEST(GoldenDigest, ExpertGroups) {
+  WorkloadSpec spec = spec_with(Family::lognormal, 2.5);
+  spec.num_experts = 256;
+  spec.num_groups = 8;
+  spec.topk_groups = 4;
+
+  EXPECT_EQ(digest_of(spec), "e6e698d419cc1088d52a446db0a9e64d");
+}
+
+TEST(GoldenDigest, Matrix) {
+  WorkloadSpec spec = spec_with(Family::uniform, 1.0);
+  spec.factor.reset();
+  spec.pattern = Pattern::matrix;
+  spec.num_experts = 8;
+  spec.topk = 2;
+  spec.num_masked = 0;
+  spec.tokens_per_rank = {40, 30};
+  spec.matrix = {60, 20, 5, 55};
+
+  EXPECT_EQ(digest_of(spec), "d86458cfd1fc44df873343a749afc02f");
+}
+
 TEST(GoldenDigest, Replay) {
   const std::vector<std::int64_t> counts = {10, 40, 3, 17, 25, 60, 2, 43};
 
-  EXPECT_EQ(digest(realise_expert_counts({30, 40, 20, 10}, 2, counts, 42).table), "c89379b96c777cbba1853c2924696c43");
+  EXPECT_EQ(digest(realise_expert_counts({30, 40, 20, 10}, 2, counts, 42).table),
+            "c89379b96c777cbba1853c2924696c43");
 }
 
 }  // namespace
