@@ -16,7 +16,7 @@ build: deps
 	@tools/build release
 	@ln -sfn release/apps/epskew/epskew build/epskew
 
-test: build
+test: deps
 	@tools/build dev
 	@tools/run-tests dev
 

@@ -10,12 +10,12 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 pkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)
 
-# Header-only: the program stays one file that runs on another distribution.
 add_library(epskew_third_party INTERFACE)
 target_include_directories(epskew_third_party SYSTEM INTERFACE
   ${EPSKEW_RANDOM123_INCLUDE} ${EPSKEW_XXHASH_INCLUDE} ${Boost_INCLUDE_DIRS})
 target_compile_definitions(epskew_third_party INTERFACE XXH_INLINE_ALL)
-target_link_libraries(epskew_third_party INTERFACE fmt::fmt-header-only nlohmann_json::nlohmann_json)
+target_link_libraries(epskew_third_party INTERFACE
+  $<IF:$<BOOL:${EPSKEW_SELF_CONTAINED}>,fmt::fmt-header-only,fmt::fmt> nlohmann_json::nlohmann_json)
 
 # epskew_optional(<AUTO|ON|OFF> <found> <what> <remedy> <out-var>)
 function(epskew_optional mode found what remedy out)
