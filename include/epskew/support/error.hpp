@@ -5,7 +5,6 @@
 /// A message states the problem, in parentheses why it is one, then the remedy:
 /// "--imbalance-factors 9 is out of reach (8 ranks of 36 experts can take at most 8.00); choose 8.00 or less".
 
-#include <source_location>
 #include <stdexcept>
 #include <string>
 
@@ -39,7 +38,8 @@ class EnvironmentError : public std::runtime_error {
 [[noreturn]] void throw_errno(const std::string& call);
 
 namespace detail {
-[[noreturn]] void contract_failed(const char* kind, const char* expression, std::source_location where);
+[[noreturn]] void contract_failed(const char* kind, const char* expression, const char* file, int line,
+                                  const char* function);
 }
 
 }  // namespace epskew
@@ -47,7 +47,7 @@ namespace detail {
 /// Internal contracts: precondition (EXPECT) and invariant (ASSERT). On with EPSKEW_CONTRACTS, else not evaluated.
 #if EPSKEW_CONTRACTS
 #define EPSKEW_CHECK_(kind, ...) \
-  ((__VA_ARGS__) ? void() : ::epskew::detail::contract_failed(kind, #__VA_ARGS__, std::source_location::current()))
+  ((__VA_ARGS__) ? void() : ::epskew::detail::contract_failed(kind, #__VA_ARGS__, __FILE__, __LINE__, __func__))
 #else
 #define EPSKEW_CHECK_(kind, ...) void(sizeof(!(__VA_ARGS__)))
 #endif
