@@ -72,6 +72,7 @@ void expect_the_chain_to_hold(const Trace& trace, const FitOptions& options, int
   const auto& pooled = level.pooled[static_cast<std::size_t>(level.verdict.best)];
   ASSERT_EQ(generated.size(), pooled.curve.size());
   EXPECT_EQ(law.family, name_of(level.verdict.best));
+  EXPECT_EQ(law.curve.empty(), generator_family(level.verdict.best).has_value());
   // Generated loads have mean 1, a least-squares curve nearly so. The rounding is of one selection at every
   // place, whose mean load is 6 * 512 * ranks / places.
   const double mean = std::accumulate(pooled.curve.begin(), pooled.curve.end(), 0.0) / level.places;

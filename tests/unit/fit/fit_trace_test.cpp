@@ -110,17 +110,37 @@ TEST(FitTrace, IntervalsHoldTheFitAndTheLaw) {
   EXPECT_LT(*normal.ks_p, 0.2);
 }
 
+// Every layer is the law itself, so that nothing but the number of places speaks against naming it.
 TEST(FitTrace, FewerThanSixteenPlacesAreNeverDistinguishable) {
   FitOptions options;
-  options.expert = false;
-  options.num_ranks = {8};
   options.bootstrap = 40;
 
-  const FitReport report = fit_trace(lognormal_counts(), options);
+  const LevelFit fifteen = fit_trace(lognormal_counts(15), options).levels[0];
+  const LevelFit sixteen = fit_trace(lognormal_counts(16), options).levels[0];
 
-  for (const LayerFit& layer : report.levels[0].layers) EXPECT_FALSE(layer.verdict.distinguishable);
-  EXPECT_FALSE(report.levels[0].verdict.distinguishable);
-  EXPECT_NE(report.levels[0].conclusion.find("not distinguishable"), std::string::npos);
+  EXPECT_TRUE(sixteen.verdict.distinguishable) << sixteen.verdict.reason;
+  EXPECT_FALSE(fifteen.verdict.distinguishable);
+  EXPECT_NE(fifteen.conclusion.find("not distinguishable (15 places are fewer than the 16"),
+            std::string::npos);
+  for (const LayerFit& layer : fifteen.layers) {
+    EXPECT_FALSE(layer.verdict.distinguishable);
+    EXPECT_NE(layer.verdict.reason.find("fewer than the 16"), std::string::npos) << layer.verdict.reason;
+  }
+}
+
+TEST(FitTrace, EqualLoadsAreResampledApart) {
+  FitOptions options;
+  options.bootstrap = 40;
+  options.num_ranks = {32};  // one expert a rank: the loads of the experts once more
+
+  const FitReport report = fit_trace(lognormal_counts(32, 2), options);
+
+  const auto low = [&](std::size_t level, std::size_t layer) {
+    return report.levels[level].layers[layer].fits[1].intervals[1].low;
+  };
+  EXPECT_EQ(report.levels[0].layers[0].loads, report.levels[1].layers[0].loads);
+  EXPECT_NE(low(0, 0), low(1, 0));
+  EXPECT_NE(low(0, 0), low(0, 1));
 }
 
 TEST(FitTrace, LawsThatLookAlikeAreNotToldApart) {
