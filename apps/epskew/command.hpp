@@ -11,6 +11,7 @@ namespace epskew::app {
 
 /// `argv` is the whole command line, for the record.
 void add_bench(CLI::App& app, const std::vector<std::string>& argv);
+void add_fit(CLI::App& app, const std::vector<std::string>& argv);
 void add_gen(CLI::App& app);
 void add_info(CLI::App& app);
 void add_inspect(CLI::App& app);

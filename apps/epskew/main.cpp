@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", EPSKEW_VERSION);
   epskew::app::add_bench(app, {argv, argv + argc});
+  epskew::app::add_fit(app, {argv, argv + argc});
   epskew::app::add_gen(app);
   epskew::app::add_inspect(app);
   epskew::app::add_info(app);

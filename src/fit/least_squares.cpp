@@ -21,7 +21,8 @@ using Loads = std::span<const double>;
 
 /// Half of a double's bits: finer than the square root of its precision no minimum can be told.
 constexpr int minimum_bits = 26;
-constexpr double bound_tolerance = 1e-5;
+/// Nearer than this (1 % of the shape) to the end of a bracket a minimum counts as lying there.
+constexpr double edge_tolerance = 1e-2;
 
 /// offset + scale · basis, the best for one shape.
 struct Projected {
@@ -55,32 +56,27 @@ Projected project(LawFamily family, Shape shape, Loads loads) {
 struct Minimum {
   double at = 0;
   double value = 0;
+  bool at_bound = false;  ///< at an end of the grid
 };
 
-template <class Function>
-Minimum minimise(Function f, double low, double high) {
-  std::uintmax_t steps = 100;
-  const auto [at, value] = boost::math::tools::brent_find_minima(f, low, high, minimum_bits, steps);
-  return {at, value};
-}
-
-/// The coordinates around a grid index, `reach` steps to each side, cut at the ends of the grid.
-struct Bracket {
-  double low;
-  double high;
-  bool cut_low;
-  bool cut_high;
-
-  bool at_end(double x) const {
-    return (cut_low && x - low < bound_tolerance) || (cut_high && high - x < bound_tolerance);
+/// The minimum along one coordinate of the grid: bracketed by the cells around `index`, and by the next ones
+/// on that side as long as it lies at the edge of its bracket. The valley of two shapes lies across the grid,
+/// so its floor may be several cells away from the lowest grid point.
+template <class Function, class Coordinate>
+Minimum minimise(Function f, Coordinate coordinate, int index, int count) {
+  for (int moves = 0;; ++moves) {
+    const int low = std::max(index - 1, 0);
+    const int high = std::min(index + 1, count - 1);
+    std::uintmax_t steps = 100;
+    const auto [at, value] =
+        boost::math::tools::brent_find_minima(f, coordinate(low), coordinate(high), minimum_bits, steps);
+    const bool at_low = at - coordinate(low) < edge_tolerance;
+    const bool at_high = coordinate(high) - at < edge_tolerance;
+    if ((!at_low && !at_high) || moves == count) return {at, value, false};
+    const int next = at_low ? low : high;
+    if (next == 0 || next == count - 1) return {at, value, true};
+    index = next;
   }
-};
-
-template <class Coordinate>
-Bracket around(Coordinate coordinate, int index, int count, int reach) {
-  const int low = std::max(index - reach, 0);
-  const int high = std::min(index + reach, count - 1);
-  return {coordinate(low), coordinate(high), low == 0, high == count - 1};
 }
 
 struct Found {
@@ -90,24 +86,21 @@ struct Found {
 
 Found refine(const ShapeGrid& grid, Loads loads) {
   const auto start = grid.best(loads);
-  const auto u_of = [&](int i) { return grid.u(i); };
-  const auto v_of = [&](int j) { return grid.v(j); };
-  const auto best_u = [&](double v, int reach) {
-    const Bracket bracket = around(u_of, start.i, grid.num_u(), reach);
-    const auto sse = [&](double u) { return project(grid.family(), grid.shape_at(u, v), loads).sse; };
-    return std::pair(minimise(sse, bracket.low, bracket.high), bracket);
-  };
   if (grid.num_u() == 1) return {grid.shape_at(grid.u(0), grid.v(0)), false};
+  const auto best_u = [&](double v) {
+    const auto sse = [&](double u) { return project(grid.family(), grid.shape_at(u, v), loads).sse; };
+    return minimise(
+        sse, [&](int i) { return grid.u(i); }, start.i, grid.num_u());
+  };
   if (grid.num_v() == 1) {
-    const auto [u, bracket] = best_u(grid.v(0), 1);
-    return {grid.shape_at(u.at, grid.v(0)), bracket.at_end(u.at)};
+    const Minimum u = best_u(grid.v(0));
+    return {grid.shape_at(u.at, grid.v(0)), u.at_bound};
   }
-  // The valley of the two shapes lies across the grid: its floor may be cells away from the lowest grid
-  // point.
-  const Bracket bracket = around(v_of, start.j, grid.num_v(), 2);
-  const double v = minimise([&](double x) { return best_u(x, 4).first.value; }, bracket.low, bracket.high).at;
-  const auto [u, inner] = best_u(v, 4);
-  return {grid.shape_at(u.at, v), bracket.at_end(v) || inner.at_end(u.at)};
+  const auto profile = [&](double v) { return best_u(v).value; };
+  const Minimum v = minimise(
+      profile, [&](int j) { return grid.v(j); }, start.j, grid.num_v());
+  const Minimum u = best_u(v.at);
+  return {grid.shape_at(u.at, v.at), u.at_bound || v.at_bound};
 }
 
 /// Weights of the parabola through (x0, y0), (x1, y1), (x2, y2) at its lowest point, that is sum of w_k y(x)

@@ -58,8 +58,8 @@ double dot(const double* a, const double* b, std::size_t n) {
 
 ShapeGrid::ShapeGrid(LawFamily family, int n)
     : family_(family), n_(n), u_(logarithmic(first_range(family, n))), v_{0.0} {
-  // q + 1 from 0.1 (steeper at the head than any power law) to 100 n (an exponential in all but name).
-  if (family == LawFamily::zipf_mandelbrot) v_ = logarithmic({0.1, 100.0 * n, 28});
+  // q + 1 from 0.05 (steeper at the head than any power law) to 10^4 n (an exponential in all but name).
+  if (family == LawFamily::zipf_mandelbrot) v_ = logarithmic({0.05, 1e4 * n, 36});
   const std::size_t places = static_cast<std::size_t>(n);
   entries_.resize(u_.size() * v_.size());
   units_.resize(entries_.size() * places);
