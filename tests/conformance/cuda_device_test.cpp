@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "conformance/tables.hpp"
 #include "epskew/backends/registry.hpp"
@@ -54,6 +56,97 @@ TEST_F(CudaDevice, BothDriversAreRightForEveryFormat) {
       EXPECT_EQ(run_rounds(spec, 1920, options, 3, OracleData::random), "")
           << driver << " " << name_of(format);
     }
+  }
+}
+
+TEST_F(CudaDevice, LogFmtCombineIsRightInBothDrivers) {
+  const TableSpec spec{Tokens{17, 40, 0, 33}, 24, 6, Destinations::uniform, 9, 2, 11};
+  for (const char* driver : {"fused", "lockstep"}) {
+    for (const OracleData data : {OracleData::exact, OracleData::random}) {
+      ExchangeOptions options;
+      options.combine = CombineFormat::logfmt10;
+      options.variants["driver"] = driver;
+
+      EXPECT_EQ(run_rounds(spec, 1920, options, 3, data), "") << driver;
+    }
+  }
+}
+
+/// Sends one token a rank to one expert whose output is `values`, weight 1, combined in LogFMT-10.
+std::vector<float> through_logfmt(const std::vector<float>& values) {
+  RoutingTable table;
+  table.num_experts = 2;
+  table.topk = 1;
+  table.tokens_per_rank = {1, 1};
+  table.topk_idx = {1, 0};
+  table.topk_weights = {1.0f, 1.0f};
+  const int hidden = static_cast<int>(values.size());
+  const ExchangeShape shape{2, 2, 1, hidden, 1};
+  ExchangeOptions options;
+  options.combine = CombineFormat::logfmt10;
+  std::vector<float> result;
+  find_backend("cuda")->make_world(shape, options)->run([&](Exchange& exchange) {
+    const std::vector<BFloat16> x(values.size());
+    const std::vector<float> weight{1.0f};
+    for (int rank = 0; rank < 2; ++rank) exchange.set_input(rank, 0, {x, table.experts_of_rank(rank), weight});
+    exchange.dispatch(0);
+    for (int rank = 0; rank < 2; ++rank) {
+      const std::span<BFloat16> out = exchange.expert_output(rank, 0);
+      for (std::size_t i = 0; i < values.size(); ++i) out[i] = to_bfloat16(values[i]);
+      exchange.commit_expert_output(rank, 0);
+    }
+    exchange.combine(0);
+    for (const BFloat16 value : exchange.combine_output(0, 0)) result.push_back(to_float(value));
+    return std::string();
+  });
+  return result;
+}
+
+// 128 channels on a geometric grid from 2^-9 to 2^-1: levels are 8/510 octaves apart, so a value moves by at most half of
+// that (0.55 %) and bf16's rounding, and some value must move. Zero stays zero, the ends and the signs stay exact.
+TEST_F(CudaDevice, LogFmtKeepsWithinHalfALevel) {
+  std::vector<float> values(256);
+  for (int i = 0; i < 128; ++i) {
+    const float magnitude = to_float(to_bfloat16(std::exp2(-9.0f + 8.0f * static_cast<float>(i) / 127)));
+    values[static_cast<std::size_t>(i)] = i % 3 == 0 ? -magnitude : magnitude;
+  }
+  values[64] = 0;
+  for (std::size_t i = 128; i < 256; ++i) values[i] = 3.0f * static_cast<float>(i - 100);  // not below 1: travels as bf16
+
+  const std::vector<float> out = through_logfmt(values);
+
+  int moved = 0;
+  for (std::size_t i = 0; i < 128; ++i) {
+    EXPECT_LE(std::fabs(out[i] - values[i]), std::fabs(values[i]) * (0.0055f + 0x1p-9f)) << i;
+    moved += out[i] != values[i];
+  }
+  EXPECT_GT(moved, 20);
+  EXPECT_EQ(out[0], values[0]);
+  EXPECT_EQ(out[64], 0.0f);
+  EXPECT_EQ(out[127], values[127]);
+  for (std::size_t i = 128; i < 256; ++i) EXPECT_EQ(out[i], to_float(to_bfloat16(values[i]))) << i;
+}
+
+TEST_F(CudaDevice, MeasuringWithAndWithoutAGraphLeavesTheExchangeRight) {
+  const TableSpec spec{Tokens(4, 20), 16, 4};
+  const RoutingTable table = make_table(spec);
+  const ExchangeShape shape = shape_of(table, 512);
+  for (const char* graph : {"on", "off"}) {
+    ExchangeOptions options;
+    options.variants["graph"] = graph;
+    const auto world = backend().make_world(shape, options);
+    world->run([&](Exchange& exchange) {
+      Oracle oracle(table, shape, options, OracleData::exact, 4);
+      std::vector<IterationSample> samples(4);
+      for (int round = 0; round < 3; ++round) {
+        const auto mismatch = run_oracle(exchange, oracle);
+        EXPECT_FALSE(mismatch) << to_string(*mismatch);
+        for (const TimingMode mode : all_timing_modes) {
+          for (int i = 0; i < 3; ++i) exchange.measure(mode, samples);
+        }
+      }
+      return std::string();
+    });
   }
 }
 

@@ -88,10 +88,6 @@ class CudaBackend final : public Backend {
                                     const ExchangeOptions& options) const override {
     validate(shape, options);
     const cuda::Settings settings = cuda::parse_settings(options);
-    if (options.combine != CombineFormat::bf16) {
-      throw UsageError(
-          "--use-logfmt is not available with --backend cuda yet (its combine reads bf16); leave it out");
-    }
     if (const auto why = why_unusable()) throw UsageError("--backend cuda is not available (" + *why + ")");
     int count = 0;
     cuda::check(cudaGetDeviceCount(&count), "cudaGetDeviceCount");

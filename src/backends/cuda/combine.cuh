@@ -4,6 +4,7 @@
 /// the rows of its selections, from whichever rank, adds them in top-k order in f32 and rounds once.
 
 #include "backends/cuda/formats.cuh"
+#include "backends/cuda/logfmt.cuh"
 #include "backends/cuda/signal.cuh"
 
 namespace epskew::cuda {
@@ -14,34 +15,51 @@ struct Contribution {
   float weight;
 };
 
-/// Tells every peer that this rank's expert outputs are in place. They were written before this launch began.
-__device__ inline void signal_outputs(const RankCtx& ctx) {
-  maybe_delay(ctx, 4);
-  for (int peer = threadIdx.x; peer < ctx.launch.num_ranks; peer += blockDim.x) {
-    if (peer == ctx.rank) continue;
-    std::uint64_t* flags = ctx.theirs<std::uint64_t>(peer, ctx.launch.offsets.combine_flags);
-    store_flag(flags + ctx.rank * (flag_stride / sizeof(std::uint64_t)), ctx.launch.epoch,
-               ctx.launch.one_device);
+/// Codes the rows this rank received, for peers to read; rows are spread over all warps of the rank.
+__device__ inline void encode_outputs(const RankCtx& ctx) {
+  const Launch& launch = ctx.launch;
+  const int spans = (launch.hidden + combine_span - 1) / combine_span;
+  const int rows = ctx.mine<const int>(launch.offsets.expert_begin)[launch.experts_per_rank];
+  const Items items = items_of_block(ctx, rows * spans);
+  const int lane = threadIdx.x % warp_size;
+  const int warps = blockDim.x / warp_size;
+  for (int item = items.first + static_cast<int>(threadIdx.x) / warp_size; item < items.last; item += warps) {
+    const std::uint64_t row = item / spans;
+    const int channel = item % spans * combine_span + 8 * lane;
+    const char* in = ctx.mine<const char>(launch.offsets.expert_out) + 2 * (row * launch.hidden + channel);
+    const uint4 values = channel < launch.hidden ? load_row(in) : make_uint4(0, 0, 0, 0);
+    logfmt_store(ctx.mine<char>(launch.offsets.encoded) + row * launch.encoded_stride, launch.hidden, channel,
+                 values);
   }
 }
 
+/// Tells every peer that this rank's outputs are in place: bf16 rows since before the launch, so one block
+/// says so; coded rows when every block has said so, and then the rank itself is told too.
+template <bool coded>
+__device__ inline void signal_outputs(const RankCtx& ctx) {
+  if (!coded && ctx.block != 0) return;
+  __syncthreads();
+  maybe_delay(ctx, 4);
+  const std::uint64_t share = coded ? share_of_unit(ctx) : flag_unit;
+  for (int peer = threadIdx.x; peer < ctx.launch.num_ranks; peer += blockDim.x) {
+    if (!coded && peer == ctx.rank) continue;
+    std::uint64_t* flags = ctx.theirs<std::uint64_t>(peer, ctx.launch.offsets.combine_flags);
+    add_flag(flags + ctx.rank * (flag_stride / sizeof(std::uint64_t)), share, ctx.launch.one_device);
+  }
+}
+
+template <bool coded>
 __device__ inline bool await_outputs(const RankCtx& ctx) {
   bool ok = true;
   // Counted from the last thread: the first ones are busy with the contributions.
   for (int source = blockDim.x - 1 - threadIdx.x; source < ctx.launch.num_ranks; source += blockDim.x) {
-    if (source == ctx.rank) continue;
-    const std::uint64_t* flag = ctx.mine<const std::uint64_t>(ctx.launch.offsets.combine_flags) +
-                                source * (flag_stride / sizeof(std::uint64_t));
-    ok = wait_until(ctx, WaitKind::combine_data,
-                    [&](int& awaited) {
-                      awaited = source;
-                      return load_flag(flag, ctx.launch.one_device) >= ctx.launch.epoch;
-                    }) &&
-         ok;
+    if (!coded && source == ctx.rank) continue;
+    ok = await_flag(ctx, ctx.launch.offsets.combine_flags, source, WaitKind::combine_data) && ok;
   }
   return __syncthreads_and(ok);
 }
 
+template <bool coded>
 __device__ inline void list_contributions(const RankCtx& ctx, const Share& share,
                                           Contribution* contributions) {
   const Launch& launch = ctx.launch;
@@ -51,10 +69,14 @@ __device__ inline void list_contributions(const RankCtx& ctx, const Share& share
     const int row = ctx.mine<const int>(launch.offsets.sent_rows)[first + i];
     const int e = __ldg(ctx.mine<const int>(launch.offsets.topk) + first + i);
     const float weight = __ldg(ctx.mine<const float>(launch.offsets.weights) + first + i);
-    const char* base =
-        e >= 0 ? ctx.theirs<const char>(e / launch.experts_per_rank, launch.offsets.expert_out) : nullptr;
-    contributions[i] = {e >= 0 ? base + 2ull * static_cast<std::uint64_t>(row) * launch.hidden : nullptr,
-                        weight};
+    const char* from = nullptr;
+    if (e >= 0) {
+      const std::uint64_t stride = coded ? launch.encoded_stride : 2u * launch.hidden;
+      const std::uint64_t rows = coded ? launch.offsets.encoded : launch.offsets.expert_out;
+      from = ctx.theirs<const char>(e / launch.experts_per_rank, rows) +
+             static_cast<std::uint64_t>(row) * stride;
+    }
+    contributions[i] = {from, weight};
   }
 }
 
@@ -76,14 +98,27 @@ __device__ inline void reduce_channels(const RankCtx& ctx, const Contribution* c
   }
 }
 
+__device__ inline void reduce_coded(const RankCtx& ctx, const Contribution* contributions, int channel,
+                                    float (&acc)[8]) {
+#pragma unroll 2
+  for (int k = 0; k < ctx.launch.topk; ++k) {
+    const Contribution c = contributions[k];
+    if (c.row != nullptr) logfmt_add(acc, c.weight, c.row, ctx.launch.hidden, channel);
+  }
+}
+
+template <bool coded>
 __device__ inline void combine(const RankCtx& ctx, Contribution* contributions) {
   const Launch& launch = ctx.launch;
-  if ((launch.phases & phase_send) != 0 && ctx.block == 0) signal_outputs(ctx);
+  if ((launch.phases & phase_send) != 0) {
+    if constexpr (coded) encode_outputs(ctx);
+    signal_outputs<coded>(ctx);
+  }
   if ((launch.phases & phase_recv) == 0) return;
   const Share share(ctx, combine_span);
-  list_contributions(ctx, share, contributions);
+  list_contributions<coded>(ctx, share, contributions);
   maybe_delay(ctx, 5);
-  if (!await_outputs(ctx)) return;
+  if (!await_outputs<coded>(ctx)) return;
   const int warps = blockDim.x / warp_size;
   const int lane = threadIdx.x % warp_size;
   for (int item = share.items.first + static_cast<int>(threadIdx.x) / warp_size; item < share.items.last;
@@ -92,7 +127,12 @@ __device__ inline void combine(const RankCtx& ctx, Contribution* contributions) 
     const int channel = (item - token * share.spans) * combine_span + 8 * lane;
     if (channel >= launch.hidden) continue;
     float acc[8] = {};
-    reduce_channels(ctx, contributions + (token - share.token0) * launch.topk, channel, acc);
+    const Contribution* own = contributions + (token - share.token0) * launch.topk;
+    if constexpr (coded) {
+      reduce_coded(ctx, own, channel, acc);
+    } else {
+      reduce_channels(ctx, own, channel, acc);
+    }
     char* out = ctx.mine<char>(launch.offsets.combined);
     store_row(out + 2ull * (static_cast<std::uint64_t>(token) * launch.hidden + channel), round_to_bf16(acc));
   }

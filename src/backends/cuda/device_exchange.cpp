@@ -121,6 +121,7 @@ Launch DeviceExchange::make_launch(int batch, unsigned phases) const {
   launch.scale_rule = options_.dispatch == DispatchFormat::fp8_pow2    ? ScaleRule::power_of_two
                       : options_.dispatch == DispatchFormat::fp8_ue8m0 ? ScaleRule::exponent_byte
                                                                        : ScaleRule::exact;
+  launch.encoded_stride = static_cast<std::uint32_t>(encoded_row_bytes(shape_.hidden));
   launch.phases = phases;
   launch.epoch = state.epoch;
   launch.flag_target = flag_unit * ((state.epoch + 1) / 2);
@@ -146,27 +147,30 @@ const LaunchSize& DeviceExchange::size_of(Operation operation, unsigned phases, 
 namespace {
 
 /// A launch that only signals or waits needs one block a rank, and a thread a peer.
-bool only_flags(Operation operation, unsigned phases) {
-  return phases == (operation == Operation::dispatch ? phase_recv : phase_send);
+bool only_flags(Operation operation, unsigned phases, const ExchangeOptions& options) {
+  if (operation == Operation::dispatch) return phases == phase_recv;
+  return phases == phase_send && options.combine == CombineFormat::bf16;
 }
 
 }  // namespace
 
 int DeviceExchange::blocks_of(Operation operation, unsigned phases, bool fused) const {
-  return only_flags(operation, phases) ? 1 : size_of(operation, phases, fused).blocks;
+  return only_flags(operation, phases, options_) ? 1 : size_of(operation, phases, fused).blocks;
 }
 
 void DeviceExchange::start(Operation operation, int ranks, bool fused, Launch& arguments) {
   const LaunchSize& size = size_of(operation, arguments.phases, fused);
-  const bool flags = only_flags(operation, arguments.phases);
+  const bool flags = only_flags(operation, arguments.phases, options_);
   arguments.blocks_per_rank = flags ? 1 : size.blocks;
   arguments.own_tokens = size.own_tokens;
   Grid grid;
   grid.blocks = arguments.blocks_per_rank * ranks;
   grid.threads = flags ? warp_size : block_threads;
   grid.shared_bytes = flags ? 0 : size.shared_bytes;
-  grid.cooperative = fused && ranks > 1;
-  check(launch(operation, is_fp8(options_.dispatch), grid, arguments, stream_.get()), "kernel launch");
+  const bool logfmt = options_.combine == CombineFormat::logfmt10;
+  grid.cooperative = fused && (ranks > 1 || logfmt);
+  const KernelFormats formats{is_fp8(options_.dispatch), logfmt};
+  check(launch(operation, formats, grid, arguments, stream_.get()), "kernel launch");
 }
 
 void DeviceExchange::launch_fused(Operation operation, int batch, unsigned phases, Stamp* stamps) {

@@ -2,10 +2,12 @@
 
 /// The CUDA exchange: all ranks of the world on one GPU.
 
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "backends/cuda/device.hpp"
+#include "backends/cuda/graph.hpp"
 #include "backends/cuda/plan.hpp"
 #include "epskew/exchange/exchange.hpp"
 
@@ -62,6 +64,7 @@ class DeviceExchange final : public Exchange {
   void run_phase(Operation operation, int batch, unsigned phases);
   void begin_operation(int batch);
   void finish(const char* phase);
+  void submit(const std::function<void()>& launches);
   void flush();
   void measure_fused(TimingMode mode, std::span<IterationSample> samples);
   void measure_lockstep(TimingMode mode, std::span<IterationSample> samples);
@@ -86,6 +89,7 @@ class DeviceExchange final : public Exchange {
   DeviceMemory abort_word_;
   DeviceMemory stamps_;
   DeviceMemory flush_;
+  GraphReplay replay_;
   std::vector<Batch> batches_;
   std::vector<Mirror> mirrors_;
 };

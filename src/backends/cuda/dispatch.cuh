@@ -151,8 +151,7 @@ __device__ inline void send_rows(const RankCtx& ctx, const Share& share, const D
 __device__ inline void signal_sent(const RankCtx& ctx) {
   __syncthreads();
   maybe_delay(ctx, 2);
-  const std::uint64_t share =
-      flag_unit * (ctx.block + 1) / ctx.num_blocks - flag_unit * ctx.block / ctx.num_blocks;
+  const std::uint64_t share = share_of_unit(ctx);
   for (int peer = threadIdx.x; peer < ctx.launch.num_ranks; peer += blockDim.x) {
     if (peer == ctx.rank) continue;  // the rank's own stores are ordered by the end of the kernel
     std::uint64_t* flags = ctx.theirs<std::uint64_t>(peer, ctx.launch.offsets.dispatch_flags);
@@ -162,13 +161,8 @@ __device__ inline void signal_sent(const RankCtx& ctx) {
 
 __device__ inline void await_sent(const RankCtx& ctx) {
   for (int source = threadIdx.x; source < ctx.launch.num_ranks; source += blockDim.x) {
-    if (source == ctx.rank) continue;
-    const std::uint64_t* flag = ctx.mine<const std::uint64_t>(ctx.launch.offsets.dispatch_flags) +
-                                source * (flag_stride / sizeof(std::uint64_t));
-    wait_until(ctx, WaitKind::dispatch_data, [&](int& awaited) {
-      awaited = source;
-      return load_flag(flag, ctx.launch.one_device) >= ctx.launch.flag_target;
-    });
+    if (source != ctx.rank)
+      await_flag(ctx, ctx.launch.offsets.dispatch_flags, source, WaitKind::dispatch_data);
   }
 }
 

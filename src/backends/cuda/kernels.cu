@@ -28,10 +28,11 @@ __global__ void __launch_bounds__(block_threads, blocks_per_sm)
   run_rank(launch, [&](const RankCtx& ctx) { dispatch<fp8>(ctx, shared_memory); });
 }
 
+template <bool coded>
 __global__ void __launch_bounds__(block_threads, blocks_per_sm)
     combine_kernel(const __grid_constant__ Launch launch) {
   extern __shared__ Contribution contributions[];
-  run_rank(launch, [&](const RankCtx& ctx) { combine(ctx, contributions); });
+  run_rank(launch, [&](const RankCtx& ctx) { combine<coded>(ctx, contributions); });
 }
 
 /// Reads without writing, so that no dirty line is left behind for the measured kernel to evict.
@@ -47,11 +48,12 @@ __global__ void flush_kernel(const uint4* memory, std::size_t words, std::uint32
 }
 
 using Kernel = void (*)(Launch);
-constexpr std::array<Kernel, 3> kernels = {dispatch_kernel<true>, dispatch_kernel<false>, combine_kernel};
+constexpr std::array<Kernel, 4> kernels = {dispatch_kernel<true>, dispatch_kernel<false>,
+                                           combine_kernel<false>, combine_kernel<true>};
 
 }  // namespace
 
-cudaError_t launch(Operation operation, bool fp8, const Grid& grid, const Launch& arguments,
+cudaError_t launch(Operation operation, KernelFormats formats, const Grid& grid, const Launch& arguments,
                    cudaStream_t stream) {
   cudaLaunchAttribute attribute{};
   attribute.id = cudaLaunchAttributeCooperative;
@@ -63,9 +65,9 @@ cudaError_t launch(Operation operation, bool fp8, const Grid& grid, const Launch
   config.stream = stream;
   config.attrs = &attribute;
   config.numAttrs = grid.cooperative ? 1 : 0;
-  const Kernel kernel = operation == Operation::combine ? combine_kernel
-                        : fp8                           ? dispatch_kernel<true>
-                                                        : dispatch_kernel<false>;
+  const Kernel dispatch_of = formats.fp8 ? dispatch_kernel<true> : dispatch_kernel<false>;
+  const Kernel combine_of = formats.logfmt ? combine_kernel<true> : combine_kernel<false>;
+  const Kernel kernel = operation == Operation::dispatch ? dispatch_of : combine_of;
   return cudaLaunchKernelEx(&config, kernel, arguments);
 }
 

@@ -20,8 +20,14 @@ struct Grid {
 
 enum class Operation { dispatch, combine };
 
+/// The formats that a kernel is compiled for.
+struct KernelFormats {
+  bool fp8 = true;      ///< of dispatch
+  bool logfmt = false;  ///< of combine
+};
+
 /// Starts one launch on `stream`. Returns the launch error, if any.
-cudaError_t launch(Operation operation, bool fp8, const Grid& grid, const Launch& arguments,
+cudaError_t launch(Operation operation, KernelFormats formats, const Grid& grid, const Launch& arguments,
                    cudaStream_t stream);
 /// Lets every kernel use `shared_bytes`, and loads them all now rather than during a timed or spinning
 /// launch.

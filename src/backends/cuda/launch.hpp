@@ -38,12 +38,13 @@ struct Launch {
   int topk;
   int hidden;
   ScaleRule scale_rule;
+  std::uint32_t encoded_stride;  ///< bytes of a LogFMT-10 row, its {min, max} words included
   // This launch: ranks [first_rank, first_rank + grid / blocks_per_rank).
   int first_rank;
   int blocks_per_rank;
   unsigned phases;
   std::uint32_t epoch;  ///< 1, 2, … of this micro-batch
-  /// Every rank adds flag_unit to each peer's dispatch flag in the course of a dispatch, split over its
+  /// Every rank adds flag_unit to each peer's flag in the course of an operation, split over its
   /// blocks (so launches of different sizes may follow each other); the flag of a set stands at flag_target
   /// afterwards.
   std::uint64_t flag_target;

@@ -23,7 +23,7 @@ class Carver {
 
 std::uint64_t encoded_row_bytes(int hidden) {
   const auto channels = static_cast<std::uint64_t>(hidden);
-  return channels * 10 / 8 + channels / scale_group * 4;
+  return (2 * channels + channels / scale_group * 4 + 15) / 16 * 16;
 }
 
 std::uint64_t scale_row_bytes(DispatchFormat format, int hidden) {

@@ -49,7 +49,8 @@ struct ArenaOffsets {
 
 inline constexpr std::uint64_t flag_stride = 128;  ///< one flag a line: no two writers share one
 
-/// Bytes of one LogFMT-10 row: 10 bits a channel, plus {min, max} as bf16 a scale group.
+/// Bytes set aside for one LogFMT-10 row: a slot of 256 bytes a scale group, since a group may travel as
+/// bf16, and a word {min, max} a group. Of a coded group 160 + 4 bytes are written and read.
 std::uint64_t encoded_row_bytes(int hidden);
 
 /// How many bytes of scales one row has on the wire.

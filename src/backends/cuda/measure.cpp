@@ -48,12 +48,21 @@ std::size_t DeviceExchange::stamp_capacity() const {
   return 5 * static_cast<std::size_t>(shape_.num_ranks) * static_cast<std::size_t>(most_blocks());
 }
 
-void DeviceExchange::flush() {
-  if (settings_.warm) return;
-  if (flush_.size() == 0) {
+void DeviceExchange::submit(const std::function<void()>& launches) {
+  if (flush_.size() == 0 && !settings_.warm) {
     flush_ = DeviceMemory(flush_bytes);
     check(cudaMemset(flush_.data(), 0, flush_bytes), "cudaMemset");
+    check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   }
+  if (settings_.graph) {
+    replay_.run(stream_.get(), launches);
+  } else {
+    launches();
+  }
+}
+
+void DeviceExchange::flush() {
+  if (settings_.warm) return;
   check(flush_cache(flush_.data(), flush_.size(), stream_.get()), "kernel launch");
 }
 
@@ -97,10 +106,12 @@ void DeviceExchange::measure_fused(TimingMode mode, std::span<IterationSample> s
   const auto blocks = static_cast<std::size_t>(most_blocks());
   const std::size_t per_step = blocks * samples.size();
   auto* device_stamps = reinterpret_cast<Stamp*>(stamps_.data());
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (steps[i].flush_before) flush();
-    launch_fused(steps[i].operation, 0, steps[i].phases, device_stamps + i * per_step);
-  }
+  submit([&] {
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      if (steps[i].flush_before) flush();
+      launch_fused(steps[i].operation, 0, steps[i].phases, device_stamps + i * per_step);
+    }
+  });
   finish("measure");
   const std::vector<Stamp> stamps = read_stamps(steps.size() * per_step);
   std::vector<Stamp> first(samples.size());
@@ -139,13 +150,15 @@ void DeviceExchange::measure_lockstep(TimingMode mode, std::span<IterationSample
   const std::size_t ranks = samples.size();
   auto* device_stamps = reinterpret_cast<Stamp*>(stamps_.data());
   std::size_t launches = 0;
-  for (const Step& step : steps) {
-    if (step.flush_before) flush();
-    for (const int rank : ranks_) {
-      launch_lockstep(step.operation, rank, 0, step.phases, device_stamps + launches * blocks);
-      ++launches;
+  submit([&] {
+    for (const Step& step : steps) {
+      if (step.flush_before) flush();
+      for (const int rank : ranks_) {
+        launch_lockstep(step.operation, rank, 0, step.phases, device_stamps + launches * blocks);
+        ++launches;
+      }
     }
-  }
+  });
   finish("measure");
   const std::vector<Stamp> stamps = read_stamps(launches * blocks);
   launches = 0;

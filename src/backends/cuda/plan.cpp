@@ -29,12 +29,13 @@ Driver parse_driver(const std::string& value) {
       "variant driver={} is unknown (the cuda backend has auto, fused and lockstep); choose one", value));
 }
 
-bool parse_cache(const std::string& value) {
-  if (value != "warm" && value != "cold") {
-    throw UsageError(
-        fmt::format("variant cache={} is unknown (the cuda backend has cold and warm); choose one", value));
+/// True for `yes`, false for `no`.
+bool parse_choice(const std::string& name, const std::string& value, const char* yes, const char* no) {
+  if (value != yes && value != no) {
+    throw UsageError(fmt::format("variant {}={} is unknown (the cuda backend has {} and {}); choose one", name, value,
+                                 yes, no));
   }
-  return value == "warm";
+  return value == yes;
 }
 
 /// Tokens that a block can touch when `spans` items a token are split over `blocks` blocks.
@@ -83,7 +84,9 @@ Settings parse_settings(const ExchangeOptions& options) {
     } else if (name == "device") {
       settings.device = parse_number(name, value, 0, 1023);
     } else if (name == "cache") {
-      settings.warm = parse_cache(value);
+      settings.warm = parse_choice(name, value, "warm", "cold");
+    } else if (name == "graph") {
+      settings.graph = parse_choice(name, value, "on", "off");
     } else if (name == "blocks") {
       settings.blocks = parse_number(name, value, 1, 1 << 16);
     } else if (name == "delay_ns") {
@@ -96,7 +99,7 @@ Settings parse_settings(const ExchangeOptions& options) {
       }
     } else {
       throw UsageError(
-          fmt::format("variant {} is unknown (the cuda backend has driver, device, cache, blocks, delay_ns, "
+          fmt::format("variant {} is unknown (the cuda backend has driver, device, cache, graph, blocks, delay_ns, "
                       "dispatch and combine); leave it out",
                       name));
     }

@@ -27,13 +27,6 @@ __device__ inline std::uint64_t load_cell(const std::uint64_t* cell) {
 
 /// Publishes everything this thread wrote or saw written (its block's writes, after __syncthreads). `local`:
 /// every rank of the world lives on this device, so device scope is enough.
-__device__ inline void store_flag(std::uint64_t* flag, std::uint64_t value, bool local) {
-  if (local) {
-    asm volatile("st.release.gpu.global.u64 [%0], %1;" ::"l"(flag), "l"(value) : "memory");
-  } else {
-    asm volatile("st.release.sys.global.u64 [%0], %1;" ::"l"(flag), "l"(value) : "memory");
-  }
-}
 __device__ inline void add_flag(std::uint64_t* flag, std::uint64_t value, bool local) {
   if (local) {
     asm volatile("red.release.gpu.global.add.u64 [%0], %1;" ::"l"(flag), "l"(value) : "memory");
@@ -87,6 +80,21 @@ __device__ inline bool wait_until(const RankCtx& ctx, WaitKind kind, Ready ready
       return false;
     }
   }
+}
+
+/// Waits until rank `source` has added a whole flag_unit for this operation to its flag at `flags`.
+__device__ inline bool await_flag(const RankCtx& ctx, std::uint64_t flags, int source, WaitKind kind) {
+  const std::uint64_t* flag =
+      ctx.mine<const std::uint64_t>(flags) + source * (flag_stride / sizeof(std::uint64_t));
+  return wait_until(ctx, kind, [&](int& awaited) {
+    awaited = source;
+    return load_flag(flag, ctx.launch.one_device) >= ctx.launch.flag_target;
+  });
+}
+
+/// This block's share of flag_unit; the shares of a rank's blocks add up to it.
+__device__ inline std::uint64_t share_of_unit(const RankCtx& ctx) {
+  return flag_unit * (ctx.block + 1) / ctx.num_blocks - flag_unit * ctx.block / ctx.num_blocks;
 }
 
 /// Test aid: a random pause of this block at point `point` of the launch.

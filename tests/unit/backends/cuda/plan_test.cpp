@@ -17,13 +17,14 @@ ExchangeOptions with(const std::string& name, const std::string& value) {
 TEST(CudaSettings, EveryVariantIsRead) {
   ExchangeOptions options;
   options.variants = {
-      {"driver", "lockstep"}, {"device", "2"}, {"cache", "warm"}, {"blocks", "64"}, {"delay_ns", "500"}};
+      {"driver", "lockstep"}, {"device", "2"}, {"cache", "warm"}, {"graph", "off"}, {"blocks", "64"}, {"delay_ns", "500"}};
 
   const Settings settings = parse_settings(options);
 
   EXPECT_EQ(settings.driver, Driver::lockstep);
   EXPECT_EQ(settings.device, 2);
   EXPECT_TRUE(settings.warm);
+  EXPECT_FALSE(settings.graph);
   EXPECT_EQ(settings.blocks, 64);
   EXPECT_EQ(settings.delay_max_ns, 500u);
 }
@@ -35,6 +36,7 @@ TEST(CudaSettings, AnUnknownNameOrValueIsTheUsersMistake) {
   EXPECT_THROW(parse_settings(with("blocks", "12x")), UsageError);
   EXPECT_THROW(parse_settings(with("blocks", "0")), UsageError);
   EXPECT_THROW(parse_settings(with("cache", "tepid")), UsageError);
+  EXPECT_THROW(parse_settings(with("graph", "maybe")), UsageError);
   EXPECT_THROW(parse_settings(with("dispatch", "teleport")), UsageError);
 }
 
