@@ -1,5 +1,3 @@
-#include "roofline/floors.hpp"
-
 #include <algorithm>
 #include <functional>
 #include <limits>
@@ -9,6 +7,7 @@
 #include "backends/cuda/formats.cuh"
 #include "backends/cuda/kernels.hpp"
 #include "backends/cuda/signal.cuh"
+#include "roofline/floors.hpp"
 
 namespace epskew::roofline {
 namespace {
@@ -21,7 +20,8 @@ constexpr int blocks = 264;
 constexpr int threads = 512;
 constexpr int repeats = 21;
 
-__global__ void __launch_bounds__(threads, 2) copy_kernel(const uint4* in, uint4* out, std::size_t words, int rounds) {
+__global__ void __launch_bounds__(threads, 2)
+    copy_kernel(const uint4* in, uint4* out, std::size_t words, int rounds) {
   const std::size_t step = std::size_t{gridDim.x} * blockDim.x;
   for (int round = 0; round < rounds; ++round) {
     for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < words; i += 4 * step) {
@@ -43,15 +43,16 @@ __device__ void stamp_block(Stamp* stamps, std::uint64_t begin) {
   if (stamps != nullptr && threadIdx.x == 0) stamps[blockIdx.x] = {begin, cuda::now_ns()};
 }
 
-__global__ void __launch_bounds__(threads, 2) read_kernel(const uint4* in, std::size_t words, std::uint32_t* sink,
-                                                          Stamp* stamps) {
+__global__ void __launch_bounds__(threads, 2)
+    read_kernel(const uint4* in, std::size_t words, std::uint32_t* sink, Stamp* stamps) {
   const std::uint64_t begin = cuda::now_ns();
   const std::size_t step = std::size_t{gridDim.x} * blockDim.x;
   std::uint32_t seen = 0;
   for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < words; i += 8 * step) {
     uint4 v[8];
 #pragma unroll
-    for (int j = 0; j < 8; ++j) v[j] = i + j * step < words ? cuda::load_row(in + i + j * step) : make_uint4(0, 0, 0, 0);
+    for (int j = 0; j < 8; ++j)
+      v[j] = i + j * step < words ? cuda::load_row(in + i + j * step) : make_uint4(0, 0, 0, 0);
 #pragma unroll
     for (int j = 0; j < 8; ++j) seen |= v[j].x | v[j].y | v[j].z | v[j].w;
   }
@@ -59,7 +60,8 @@ __global__ void __launch_bounds__(threads, 2) read_kernel(const uint4* in, std::
   stamp_block(stamps, begin);
 }
 
-__global__ void __launch_bounds__(threads, 2) write_kernel(uint4* out, std::size_t words, int rounds, Stamp* stamps) {
+__global__ void __launch_bounds__(threads, 2)
+    write_kernel(uint4* out, std::size_t words, int rounds, Stamp* stamps) {
   const std::uint64_t begin = cuda::now_ns();
   const std::size_t step = std::size_t{gridDim.x} * blockDim.x;
   for (int round = 0; round < rounds; ++round) {
@@ -71,12 +73,13 @@ __global__ void __launch_bounds__(threads, 2) write_kernel(uint4* out, std::size
 }
 
 /// One warp casts 256 channels: what dispatch does to a token, written once instead of top-k times.
-__global__ void __launch_bounds__(threads, 2) cast_kernel(const uint4* in, uint2* out, float* scales, int spans,
-                                                          Stamp* stamps) {
+__global__ void __launch_bounds__(threads, 2)
+    cast_kernel(const uint4* in, uint2* out, float* scales, int spans, Stamp* stamps) {
   const std::uint64_t begin = cuda::now_ns();
   const int warps = static_cast<int>(gridDim.x * blockDim.x) / cuda::warp_size;
   const int lane = threadIdx.x % cuda::warp_size;
-  for (int span = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x) / cuda::warp_size; span < spans; span += warps) {
+  for (int span = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x) / cuda::warp_size; span < spans;
+       span += warps) {
     const uint4 values = cuda::load_input(in + span * cuda::warp_size + lane);
     const cuda::Scale scale = cuda::scale_for(cuda::group_amax(values), false);
     out[span * cuda::warp_size + lane] = cuda::quantise(values, scale.multiplier);
@@ -179,7 +182,8 @@ double flag_round(const Bench& bench, int ranks) {
     Stamp* stamps = bench.stamps();
     int count = rounds;
     void* arguments[] = {&words, &count, &base, &stamps};
-    check(cudaLaunchCooperativeKernel(flag_kernel, dim3(static_cast<unsigned>(ranks)), dim3(32), arguments, 0, nullptr),
+    check(cudaLaunchCooperativeKernel(flag_kernel, dim3(static_cast<unsigned>(ranks)), dim3(32), arguments, 0,
+                                      nullptr),
           "cudaLaunchCooperativeKernel");
     base += rounds;
   });
@@ -197,24 +201,27 @@ Floors measure_floors() {
   const auto tbps = [](double bytes, double us) { return bytes / us / 1e6; };
   const double gib = 1 << 30;
   const double l2_bytes = 8.0 * (1 << 20) * rounds;
-  floors.hbm_copy_tbps = tbps(2 * gib, bench.events([&] { copy_kernel<<<blocks, threads>>>(bench.a(), bench.b(), large, 1); }));
+  floors.hbm_copy_tbps =
+      tbps(2 * gib, bench.events([&] { copy_kernel<<<blocks, threads>>>(bench.a(), bench.b(), large, 1); }));
   floors.hbm_read_tbps = tbps(gib, bench.events([&] {
     read_kernel<<<blocks, threads>>>(bench.a(), large, reinterpret_cast<std::uint32_t*>(bench.b()), nullptr);
   }));
-  floors.hbm_write_tbps = tbps(gib, bench.events([&] { write_kernel<<<blocks, threads>>>(bench.b(), large, 1, nullptr); }));
+  floors.hbm_write_tbps =
+      tbps(gib, bench.events([&] { write_kernel<<<blocks, threads>>>(bench.b(), large, 1, nullptr); }));
   floors.l2_copy_tbps =
-      tbps(2 * l2_bytes, bench.events([&] { copy_kernel<<<blocks, threads>>>(bench.a(), bench.b(), small, rounds); }));
-  floors.l2_write_tbps =
-      tbps(l2_bytes, bench.events([&] { write_kernel<<<blocks, threads>>>(bench.b(), small, rounds, nullptr); }));
+      tbps(2 * l2_bytes,
+           bench.events([&] { copy_kernel<<<blocks, threads>>>(bench.a(), bench.b(), small, rounds); }));
+  floors.l2_write_tbps = tbps(
+      l2_bytes, bench.events([&] { write_kernel<<<blocks, threads>>>(bench.b(), small, rounds, nullptr); }));
   check(cudaMemset(bench.b(), 0, gib), "cudaMemset");  // the flush reads zeros
   const std::size_t combine_words = std::size_t{128} * 8 * 14336 / sizeof(uint4);
   const std::size_t dispatch_words = std::size_t{128} * 8 * 7392 / sizeof(uint4);
   floors.small_read_us = bench.inside(blocks, [&] {
-    read_kernel<<<blocks, threads>>>(bench.a(), combine_words, reinterpret_cast<std::uint32_t*>(bench.stamps()),
-                                     bench.stamps());
+    read_kernel<<<blocks, threads>>>(bench.a(), combine_words,
+                                     reinterpret_cast<std::uint32_t*>(bench.stamps()), bench.stamps());
   });
-  floors.small_write_us =
-      bench.inside(blocks, [&] { write_kernel<<<blocks, threads>>>(bench.a(), dispatch_words, 1, bench.stamps()); });
+  floors.small_write_us = bench.inside(
+      blocks, [&] { write_kernel<<<blocks, threads>>>(bench.a(), dispatch_words, 1, bench.stamps()); });
   const int spans = 128 * 7168 / 256;
   floors.cast_us = bench.inside(blocks, [&] {
     cast_kernel<<<blocks, threads>>>(bench.a(), reinterpret_cast<uint2*>(bench.a() + (1 << 24)),
@@ -224,8 +231,10 @@ Floors measure_floors() {
   for (int i = 0; i < 3; ++i) floors.flag_round_us[i] = flag_round(bench, ranks[i]);
   floors.launch_us = bench.events([] { empty_kernel<<<1, 32>>>(); });
   floors.launch_next_us = (bench.events([] {
-    for (int i = 0; i < 101; ++i) empty_kernel<<<1, 32>>>();
-  }) - floors.launch_us) / 100;
+                            for (int i = 0; i < 101; ++i) empty_kernel<<<1, 32>>>();
+                          }) -
+                           floors.launch_us) /
+                          100;
   return floors;
 }
 

@@ -66,7 +66,8 @@ std::vector<double> measure(int ranks, TimingMode mode) {
       exchange.measure(mode, samples);
       for (std::size_t p = 0; p < slowest.size(); ++p) {
         double most = 0;
-        for (const IterationSample& s : samples) most = std::max(most, s.us[static_cast<std::size_t>(phases_of(mode)[p])]);
+        for (const IterationSample& s : samples)
+          most = std::max(most, s.us[static_cast<std::size_t>(phases_of(mode)[p])]);
         slowest[p].push_back(most);
       }
     }
@@ -88,7 +89,9 @@ std::vector<Row> rows_of_our_kernels(const roofline::Floors& floors) {
   std::vector<Row> rows;
   for (const int ranks : {1, 8}) {
     const auto fused = measure(ranks, TimingMode::fused);
-    const auto name = [&](const char* what) { return fmt::format("{} rank{} {}", ranks, ranks > 1 ? "s" : "", what); };
+    const auto name = [&](const char* what) {
+      return fmt::format("{} rank{} {}", ranks, ranks > 1 ? "s" : "", what);
+    };
     rows.push_back({name("fused dispatch"), fused[0], ranks * dispatch_us, "bytes / HBM copy rate"});
     rows.push_back({name("fused combine"), fused[1], ranks * combine_us, "bytes / HBM copy rate"});
   }
@@ -101,11 +104,16 @@ std::vector<Row> rows_of_our_kernels(const roofline::Floors& floors) {
 }
 
 ordered_json to_json(const roofline::Floors& f) {
-  return {{"hbm_copy_tbps", f.hbm_copy_tbps},   {"hbm_read_tbps", f.hbm_read_tbps},
-          {"hbm_write_tbps", f.hbm_write_tbps}, {"l2_copy_tbps", f.l2_copy_tbps},
-          {"l2_write_tbps", f.l2_write_tbps},   {"read_14.7MB_us", f.small_read_us},
-          {"write_7.6MB_us", f.small_write_us}, {"cast_128x7168_us", f.cast_us},
-          {"flag_round_2_8_16_ranks_us", f.flag_round_us}, {"empty_kernel_between_events_us", f.launch_us},
+  return {{"hbm_copy_tbps", f.hbm_copy_tbps},
+          {"hbm_read_tbps", f.hbm_read_tbps},
+          {"hbm_write_tbps", f.hbm_write_tbps},
+          {"l2_copy_tbps", f.l2_copy_tbps},
+          {"l2_write_tbps", f.l2_write_tbps},
+          {"read_14.7MB_us", f.small_read_us},
+          {"write_7.6MB_us", f.small_write_us},
+          {"cast_128x7168_us", f.cast_us},
+          {"flag_round_2_8_16_ranks_us", f.flag_round_us},
+          {"empty_kernel_between_events_us", f.launch_us},
           {"each_further_empty_kernel_us", f.launch_next_us}};
 }
 
@@ -117,13 +125,19 @@ int run(const char* json_file) {
   }
   const roofline::Floors floors = roofline::measure_floors();
   const std::vector<Row> rows = rows_of_our_kernels(floors);
-  ordered_json out = {{"device", backend.facts()}, {"floors", to_json(floors)}, {"rows", ordered_json::array()}};
+  ordered_json out = {
+      {"device", backend.facts()}, {"floors", to_json(floors)}, {"rows", ordered_json::array()}};
   fmt::print("{}\n", to_json(floors).dump(2));
-  fmt::print("{:<34} {:>8} {:>8} {:>6}  {}\n", "kernel (time inside the kernel)", "us", "floor", "ratio", "floor is");
+  fmt::print("{:<34} {:>8} {:>8} {:>6}  {}\n", "kernel (time inside the kernel)", "us", "floor", "ratio",
+             "floor is");
   for (const Row& row : rows) {
-    fmt::print("{:<34} {:8.2f} {:8.2f} {:6.2f}  {}\n", row.name, row.us, row.floor_us, row.us / row.floor_us, row.floor);
-    out["rows"].push_back({{"name", row.name}, {"us", row.us}, {"floor_us", row.floor_us},
-                           {"ratio", row.us / row.floor_us}, {"floor", row.floor}});
+    fmt::print("{:<34} {:8.2f} {:8.2f} {:6.2f}  {}\n", row.name, row.us, row.floor_us, row.us / row.floor_us,
+               row.floor);
+    out["rows"].push_back({{"name", row.name},
+                           {"us", row.us},
+                           {"floor_us", row.floor_us},
+                           {"ratio", row.us / row.floor_us},
+                           {"floor", row.floor}});
   }
   if (json_file != nullptr) std::ofstream(json_file) << out.dump(2) << '\n';
   return 0;

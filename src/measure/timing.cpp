@@ -8,7 +8,7 @@ namespace epskew {
 namespace {
 
 std::optional<CacheFlush> make_flush(const Exchange& exchange, const RoundPlan& plan) {
-  if (!plan.flush_cache) return std::nullopt;
+  if (!plan.flush_cache || exchange.own_flush_bytes() > 0) return std::nullopt;
   const double share = static_cast<double>(exchange.local_ranks().size()) / exchange.shape().num_ranks;
   return CacheFlush(last_level_cache_bytes(), share);
 }
@@ -21,7 +21,7 @@ RankReport time_modes(Exchange& exchange, const RoundPlan& plan,
   RankReport report;
   report.ranks.assign(ranks.begin(), ranks.end());
   auto flush = make_flush(exchange, plan);
-  if (flush) report.flush_bytes = flush->bytes();
+  report.flush_bytes = flush ? flush->bytes() : exchange.own_flush_bytes();
   for (std::size_t mode = 0; mode < all_timing_modes.size(); ++mode) {
     for (int i = -plan.warmup; i < plan.iterations; ++i) {
       std::vector<IterationSample> samples(ranks.size());

@@ -88,7 +88,8 @@ std::vector<float> through_logfmt(const std::vector<float>& values) {
   find_backend("cuda")->make_world(shape, options)->run([&](Exchange& exchange) {
     const std::vector<BFloat16> x(values.size());
     const std::vector<float> weight{1.0f};
-    for (int rank = 0; rank < 2; ++rank) exchange.set_input(rank, 0, {x, table.experts_of_rank(rank), weight});
+    for (int rank = 0; rank < 2; ++rank)
+      exchange.set_input(rank, 0, {x, table.experts_of_rank(rank), weight});
     exchange.dispatch(0);
     for (int rank = 0; rank < 2; ++rank) {
       const std::span<BFloat16> out = exchange.expert_output(rank, 0);
@@ -102,8 +103,9 @@ std::vector<float> through_logfmt(const std::vector<float>& values) {
   return result;
 }
 
-// 128 channels on a geometric grid from 2^-9 to 2^-1: levels are 8/510 octaves apart, so a value moves by at most half of
-// that (0.55 %) and bf16's rounding, and some value must move. Zero stays zero, the ends and the signs stay exact.
+// 128 channels on a geometric grid from 2^-9 to 2^-1: levels are 8/510 octaves apart, so a value moves by at
+// most half of that (0.55 %) and bf16's rounding, and some value must move. Zero stays zero, the ends and the
+// signs stay exact.
 TEST_F(CudaDevice, LogFmtKeepsWithinHalfALevel) {
   std::vector<float> values(256);
   for (int i = 0; i < 128; ++i) {
@@ -111,7 +113,8 @@ TEST_F(CudaDevice, LogFmtKeepsWithinHalfALevel) {
     values[static_cast<std::size_t>(i)] = i % 3 == 0 ? -magnitude : magnitude;
   }
   values[64] = 0;
-  for (std::size_t i = 128; i < 256; ++i) values[i] = 3.0f * static_cast<float>(i - 100);  // not below 1: travels as bf16
+  for (std::size_t i = 128; i < 256; ++i)
+    values[i] = 3.0f * static_cast<float>(i - 100);  // not below 1: travels as bf16
 
   const std::vector<float> out = through_logfmt(values);
 

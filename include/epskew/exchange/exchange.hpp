@@ -92,6 +92,10 @@ class Exchange {
   /// One timed iteration of micro-batch 0 for every local rank. The default reads steady_clock around the phase calls.
   virtual void measure(TimingMode mode, std::span<IterationSample> samples);
 
+  /// Bytes that measure() itself touches before an iteration to empty the caches it uses; 0 where it leaves that
+  /// to the caller, who then empties the host's.
+  virtual std::int64_t own_flush_bytes() const { return 0; }
+
   virtual MemoryUse memory(int local) const = 0;
 
  protected:

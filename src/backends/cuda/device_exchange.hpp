@@ -34,6 +34,7 @@ class DeviceExchange final : public Exchange {
   std::span<const BFloat16> combine_output(int local, int batch) override;
   void align() override {}
   void measure(TimingMode mode, std::span<IterationSample> samples) override;
+  std::int64_t own_flush_bytes() const override;
   MemoryUse memory(int local) const override;
 
  private:

@@ -15,8 +15,9 @@ class GraphReplay {
   GraphReplay& operator=(const GraphReplay&) = delete;
   ~GraphReplay();
 
-  /// Captures what `submit` launches on `stream` and runs it as one graph launch. Where the sequence is the one of the
-  /// previous call but for its arguments (epochs, buffer sets), the instantiated graph is updated, not rebuilt.
+  /// Captures what `submit` launches on `stream` and runs it as one graph launch. Where the sequence is the
+  /// one of the previous call but for its arguments (epochs, buffer sets), the instantiated graph is updated,
+  /// not rebuilt.
   void run(cudaStream_t stream, const std::function<void()>& submit);
 
  private:

@@ -32,8 +32,8 @@ Driver parse_driver(const std::string& value) {
 /// True for `yes`, false for `no`.
 bool parse_choice(const std::string& name, const std::string& value, const char* yes, const char* no) {
   if (value != yes && value != no) {
-    throw UsageError(fmt::format("variant {}={} is unknown (the cuda backend has {} and {}); choose one", name, value,
-                                 yes, no));
+    throw UsageError(fmt::format("variant {}={} is unknown (the cuda backend has {} and {}); choose one",
+                                 name, value, yes, no));
   }
   return value == yes;
 }
@@ -98,10 +98,10 @@ Settings parse_settings(const ExchangeOptions& options) {
             "variant {}={} is unknown (the cuda backend has auto and {}); choose one", name, value, only));
       }
     } else {
-      throw UsageError(
-          fmt::format("variant {} is unknown (the cuda backend has driver, device, cache, graph, blocks, delay_ns, "
-                      "dispatch and combine); leave it out",
-                      name));
+      throw UsageError(fmt::format(
+          "variant {} is unknown (the cuda backend has driver, device, cache, graph, blocks, delay_ns, "
+          "dispatch and combine); leave it out",
+          name));
     }
   }
   return settings;

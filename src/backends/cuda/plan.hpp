@@ -33,7 +33,7 @@ struct Settings {
   Driver driver = Driver::automatic;
   int device = 0;
   int blocks = 0;                  ///< of one rank in lockstep, of all ranks in fused, at most; 0: chosen
-  bool graph = true;                ///< measure by replaying a captured graph
+  bool graph = true;               ///< measure by replaying a captured graph
   bool warm = false;               ///< leave L2 as the previous iteration left it
   std::uint32_t delay_max_ns = 0;  ///< random pauses before publishing, signalling and reading; 0: none
 };

@@ -16,8 +16,8 @@ ExchangeOptions with(const std::string& name, const std::string& value) {
 
 TEST(CudaSettings, EveryVariantIsRead) {
   ExchangeOptions options;
-  options.variants = {
-      {"driver", "lockstep"}, {"device", "2"}, {"cache", "warm"}, {"graph", "off"}, {"blocks", "64"}, {"delay_ns", "500"}};
+  options.variants = {{"driver", "lockstep"}, {"device", "2"},  {"cache", "warm"},
+                      {"graph", "off"},       {"blocks", "64"}, {"delay_ns", "500"}};
 
   const Settings settings = parse_settings(options);
 
