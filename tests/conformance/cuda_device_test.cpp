@@ -166,6 +166,15 @@ TEST_F(CudaDevice, ManyTokensAndManyRanksAreRight) {
   EXPECT_EQ(run_rounds({Tokens(64, 3), 64, 4}, 256, options, 2, OracleData::exact), "");
 }
 
+// The several-device path (arenas, streams and abort words of their own, system scope) with one GPU named
+// twice.
+TEST_F(CudaDevice, TwoPartsOfOneGpuAreRight) {
+  ExchangeOptions options;
+  options.variants = {{"devices", "0,0"}, {"driver", "lockstep"}};
+
+  EXPECT_EQ(run_rounds({Tokens{5, 9, 2}, 9, 3}, 640, options, 3, OracleData::exact), "");
+}
+
 // Pauses before publishing, signalling and reading shift the ranks against each other by more than an
 // operation lasts. EPSKEW_STRESS_ROUNDS sets how many rounds (each a split and a fused operation).
 TEST_F(CudaDevice, RandomPausesChangeNothing) {

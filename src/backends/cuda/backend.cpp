@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "backends/cuda/device_exchange.hpp"
 #include "epskew/support/error.hpp"
 
@@ -39,7 +41,21 @@ cuda::DeviceLimits limits_of(int device) {
           properties.sharedMemPerMultiprocessor, free_bytes};
 }
 
-/// One process, all ranks on one GPU.
+/// What every one of `devices` offers.
+cuda::DeviceLimits smallest_limits(const std::vector<int>& devices) {
+  cuda::DeviceLimits least = limits_of(devices.front());
+  for (const int device : devices) {
+    const cuda::DeviceLimits limits = limits_of(device);
+    least.multiprocessors = std::min(least.multiprocessors, limits.multiprocessors);
+    least.shared_bytes_per_block = std::min(least.shared_bytes_per_block, limits.shared_bytes_per_block);
+    least.shared_bytes_per_multiprocessor =
+        std::min(least.shared_bytes_per_multiprocessor, limits.shared_bytes_per_multiprocessor);
+    least.memory_bytes = std::min(least.memory_bytes, limits.memory_bytes);
+  }
+  return least;
+}
+
+/// One process, all ranks on one GPU or on several.
 class DeviceWorld final : public World {
  public:
   DeviceWorld(const ExchangeShape& shape, const ExchangeOptions& options, const cuda::Settings& settings,
@@ -91,11 +107,12 @@ class CudaBackend final : public Backend {
     if (const auto why = why_unusable()) throw UsageError("--backend cuda is not available (" + *why + ")");
     int count = 0;
     cuda::check(cudaGetDeviceCount(&count), "cudaGetDeviceCount");
-    if (settings.device >= count) {
-      throw UsageError(fmt::format("variant device={} does not exist (there are {}); choose a smaller one",
-                                   settings.device, count));
+    for (const int device : settings.devices) {
+      if (device < count) continue;
+      throw UsageError(fmt::format(
+          "variant devices names GPU {}, which does not exist (there are {}); correct it", device, count));
     }
-    const cuda::Plan plan = cuda::make_plan(shape, options, settings, limits_of(settings.device));
+    const cuda::Plan plan = cuda::make_plan(shape, options, settings, smallest_limits(settings.devices));
     return std::make_unique<DeviceWorld>(shape, options, settings, plan);
   }
 };

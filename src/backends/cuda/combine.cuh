@@ -66,15 +66,14 @@ __device__ inline void list_contributions(const RankCtx& ctx, const Share& share
   const int first = share.token0 * launch.topk;
   const int own = (share.token1 - share.token0) * launch.topk;
   for (int i = threadIdx.x; i < own; i += blockDim.x) {
-    const int row = ctx.mine<const int>(launch.offsets.sent_rows)[first + i];
-    const int e = __ldg(ctx.mine<const int>(launch.offsets.topk) + first + i);
+    const std::uint32_t sent = ctx.mine<const std::uint32_t>(launch.offsets.sent_rows)[first + i];
     const float weight = __ldg(ctx.mine<const float>(launch.offsets.weights) + first + i);
     const char* from = nullptr;
-    if (e >= 0) {
+    if (sent != no_row) {
       const std::uint64_t stride = coded ? launch.encoded_stride : 2u * launch.hidden;
       const std::uint64_t rows = coded ? launch.offsets.encoded : launch.offsets.expert_out;
-      from = ctx.theirs<const char>(e / launch.experts_per_rank, rows) +
-             static_cast<std::uint64_t>(row) * stride;
+      const std::uint64_t row = sent & ((1u << row_bits) - 1);
+      from = ctx.theirs<const char>(static_cast<int>(sent >> row_bits), rows) + row * stride;
     }
     contributions[i] = {from, weight};
   }

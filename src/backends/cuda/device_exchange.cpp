@@ -62,29 +62,54 @@ DeviceExchange::DeviceExchange(const ExchangeShape& shape, const ExchangeOptions
       plan_(plan),
       layout_(shape, options),
       ranks_(all_ranks(shape.num_ranks)) {
-  check(cudaSetDevice(settings.device), "cudaSetDevice");
+  enable_peer_access(settings.devices);
+  for (std::size_t i = 0; i < settings.devices.size(); ++i) parts_.push_back(make_part(i));
   const auto ranks = static_cast<std::size_t>(shape.num_ranks);
-  arenas_ = DeviceMemory(layout_.bytes() * ranks);
-  abort_word_ = DeviceMemory(sizeof(std::uint64_t));
-  stamps_ = DeviceMemory(sizeof(Stamp) * stamp_capacity());
-  // Flags and cells start below any epoch; payload starts as all ones, so that a row nobody wrote shows as
-  // NaN.
-  check(cudaMemset(arenas_.data(), 0xff, arenas_.size()), "cudaMemset");
-  for (int set = 0; set < layout_.num_sets(); ++set) {
-    const ArenaOffsets at = layout_.at(set, 0);
-    for (std::size_t r = 0; r < ranks; ++r) {
-      char* arena = arenas_.data() + r * layout_.bytes();
-      check(cudaMemset(arena + at.count_cells, 0, at.source_tokens - at.count_cells), "cudaMemset");
-    }
-  }
-  check(cudaMemset(abort_word_.data(), 0, abort_word_.size()), "cudaMemset");
-  const std::size_t shared = std::max({plan.fused_dispatch.shared_bytes, plan.fused_combine.shared_bytes,
-                                       plan.lockstep_counts.shared_bytes, plan.lockstep_dispatch.shared_bytes,
-                                       plan.lockstep_combine.shared_bytes});
-  check(prepare_kernels(shared), "cudaFuncSetAttribute");
-  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   batches_.assign(static_cast<std::size_t>(options.micro_batches), Batch{0, std::vector<int>(ranks, 0)});
   mirrors_.resize(ranks * static_cast<std::size_t>(options.micro_batches));
+}
+
+std::unique_ptr<DevicePart> DeviceExchange::make_part(std::size_t index) const {
+  const RankRange ranks =
+      ranks_of_part(static_cast<int>(index), static_cast<int>(settings_.devices.size()), shape_.num_ranks);
+  check(cudaSetDevice(settings_.devices[index]), "cudaSetDevice");
+  auto part = std::make_unique<DevicePart>();
+  part->device = settings_.devices[index];
+  part->first_rank = ranks.first;
+  part->num_ranks = ranks.count;
+  part->arenas = DeviceMemory(layout_.bytes() * static_cast<std::size_t>(ranks.count));
+  part->abort_word = DeviceMemory(sizeof(std::uint64_t));
+  part->stamps = DeviceMemory(sizeof(Stamp) * stamp_capacity());
+  // Flags and cells start below any epoch; payload starts as all ones, so that a row nobody wrote shows as
+  // NaN.
+  check(cudaMemset(part->arenas.data(), 0xff, part->arenas.size()), "cudaMemset");
+  for (int set = 0; set < layout_.num_sets(); ++set) {
+    const ArenaOffsets at = layout_.at(set, 0);
+    for (std::size_t r = 0; r < static_cast<std::size_t>(ranks.count); ++r) {
+      char* flags = part->arenas.data() + r * layout_.bytes() + at.count_cells;
+      check(cudaMemset(flags, 0, at.source_tokens - at.count_cells), "cudaMemset");
+    }
+  }
+  check(cudaMemset(part->abort_word.data(), 0, part->abort_word.size()), "cudaMemset");
+  const std::size_t shared =
+      std::max({plan_.fused_dispatch.shared_bytes, plan_.fused_combine.shared_bytes,
+                plan_.lockstep_counts.shared_bytes, plan_.lockstep_dispatch.shared_bytes,
+                plan_.lockstep_combine.shared_bytes});
+  check(prepare_kernels(shared), "cudaFuncSetAttribute");
+  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  return part;
+}
+
+DevicePart& DeviceExchange::part_of(int rank) const {
+  for (const auto& part : parts_) {
+    if (rank < part->first_rank + part->num_ranks) return *part;
+  }
+  return *parts_.back();
+}
+
+char* DeviceExchange::arena(int rank) const {
+  const DevicePart& part = part_of(rank);
+  return part.arenas.data() + static_cast<std::uint64_t>(rank - part.first_rank) * layout_.bytes();
 }
 
 ArenaOffsets DeviceExchange::offsets(int batch) const {
@@ -96,21 +121,22 @@ ArenaOffsets DeviceExchange::offsets(int batch) const {
 void DeviceExchange::set_input(int local, int batch, const RankInput& input) {
   validate_input(shape_, input);
   const ArenaOffsets at = layout_.at(0, batch);
-  char* arena = arenas_.data() + static_cast<std::uint64_t>(local) * layout_.bytes();
+  const DevicePart& part = part_of(local);
+  check(cudaSetDevice(part.device), "cudaSetDevice");
   const auto upload = [&](std::uint64_t offset, const auto& values) {
-    check(cudaMemcpyAsync(arena + offset, values.data(), values.size_bytes(), cudaMemcpyHostToDevice,
-                          stream_.get()),
+    check(cudaMemcpyAsync(arena(local) + offset, values.data(), values.size_bytes(), cudaMemcpyHostToDevice,
+                          part.stream.get()),
           "cudaMemcpyAsync");
   };
   upload(at.x, input.x);
   upload(at.topk, input.topk_idx);
   upload(at.weights, input.topk_weights);
-  stream_.synchronize();
+  part.stream.synchronize();
   batches_[static_cast<std::size_t>(batch)].tokens[static_cast<std::size_t>(local)] =
       static_cast<int>(input.topk_idx.size() / static_cast<std::size_t>(shape_.topk));
 }
 
-Launch DeviceExchange::make_launch(int batch, unsigned phases) const {
+Launch DeviceExchange::make_launch(const DevicePart& part, int batch, unsigned phases) const {
   const Batch& state = batches_[static_cast<std::size_t>(batch)];
   Launch launch{};
   launch.num_ranks = shape_.num_ranks;
@@ -129,11 +155,11 @@ Launch DeviceExchange::make_launch(int batch, unsigned phases) const {
   launch.delay_max_ns = settings_.delay_max_ns;
   launch.delay_seed = settings_.delay_max_ns != 0 ? delay_seed : 0;
   launch.offsets = offsets(batch);
-  launch.one_device = true;
-  launch.abort_word = reinterpret_cast<std::uint64_t*>(abort_word_.data());
+  launch.one_device = parts_.size() == 1;
+  launch.abort_word = reinterpret_cast<std::uint64_t*>(part.abort_word.data());
   for (int r = 0; r < shape_.num_ranks; ++r) {
     launch.tokens[r] = state.tokens[static_cast<std::size_t>(r)];
-    launch.peer[r] = arenas_.data() + static_cast<std::uint64_t>(r) * layout_.bytes();
+    launch.peer[r] = arena(r);
   }
   return launch;
 }
@@ -158,39 +184,43 @@ int DeviceExchange::blocks_of(Operation operation, unsigned phases, bool fused) 
   return only_flags(operation, phases, options_) ? 1 : size_of(operation, phases, fused).blocks;
 }
 
-void DeviceExchange::start(Operation operation, int ranks, bool fused, Launch& arguments) {
+void DeviceExchange::start(const DevicePart& part, Operation operation, int ranks, bool fused,
+                           Launch& arguments) const {
   const LaunchSize& size = size_of(operation, arguments.phases, fused);
   const bool flags = only_flags(operation, arguments.phases, options_);
   arguments.blocks_per_rank = flags ? 1 : size.blocks;
   arguments.own_tokens = size.own_tokens;
   Grid grid;
   grid.blocks = arguments.blocks_per_rank * ranks;
-  grid.threads = flags ? warp_size : block_threads;
+  grid.threads = flags ? warp_size : arguments.phases == phase_counts ? block_threads / 2 : block_threads;
   grid.shared_bytes = flags ? 0 : size.shared_bytes;
   const bool logfmt = options_.combine == CombineFormat::logfmt10;
   grid.cooperative = fused && (ranks > 1 || logfmt);
   const KernelFormats formats{is_fp8(options_.dispatch), logfmt};
-  check(launch(operation, formats, grid, arguments, stream_.get()), "kernel launch");
+  check(cudaSetDevice(part.device), "cudaSetDevice");
+  check(launch(operation, formats, grid, arguments, part.stream.get()), "kernel launch");
 }
 
-void DeviceExchange::launch_fused(Operation operation, int batch, unsigned phases, Stamp* stamps) {
-  Launch arguments = make_launch(batch, phases);
-  arguments.first_rank = 0;
+void DeviceExchange::launch_fused(const DevicePart& part, Operation operation, int batch, unsigned phases,
+                                  Stamp* stamps) const {
+  Launch arguments = make_launch(part, batch, phases);
+  arguments.first_rank = part.first_rank;
   arguments.stamps = stamps;
-  start(operation, shape_.num_ranks, true, arguments);
+  start(part, operation, part.num_ranks, true, arguments);
 }
 
 void DeviceExchange::launch_lockstep(Operation operation, int rank, int batch, unsigned phases,
-                                     Stamp* stamps) {
-  Launch arguments = make_launch(batch, phases);
+                                     Stamp* stamps) const {
+  const DevicePart& part = part_of(rank);
+  Launch arguments = make_launch(part, batch, phases);
   arguments.first_rank = rank;
   arguments.stamps = stamps;
-  start(operation, 1, false, arguments);
+  start(part, operation, 1, false, arguments);
 }
 
-void DeviceExchange::run_phase(Operation operation, int batch, unsigned phases) {
-  if (settings_.driver == Driver::fused) {
-    launch_fused(operation, batch, phases, nullptr);
+void DeviceExchange::run_phase(Operation operation, int batch, unsigned phases, bool fused) {
+  if (fused) {
+    for (const auto& part : parts_) launch_fused(*part, operation, batch, phases, nullptr);
     return;
   }
   if ((phases & phase_counts) != 0) {
@@ -205,30 +235,32 @@ void DeviceExchange::begin_operation(int batch) {
 }
 
 void DeviceExchange::finish(const char* phase) {
-  stream_.synchronize();
-  std::uint64_t word = 0;
-  check(cudaMemcpy(&word, abort_word_.data(), sizeof word, cudaMemcpyDeviceToHost), "cudaMemcpy");
-  if (word != 0) throw RankLost(fmt::format("{}: {}", phase, describe_abort(word, options_.timeout)));
+  for (const auto& part : parts_) part->stream.synchronize();
+  for (const auto& part : parts_) {
+    std::uint64_t word = 0;
+    check(cudaMemcpy(&word, part->abort_word.data(), sizeof word, cudaMemcpyDeviceToHost), "cudaMemcpy");
+    if (word != 0) throw RankLost(fmt::format("{}: {}", phase, describe_abort(word, options_.timeout)));
+  }
 }
 
 void DeviceExchange::dispatch_send(int batch) {
   begin_operation(batch);
-  run_phase(Operation::dispatch, batch, phase_counts | phase_send);
+  run_phase(Operation::dispatch, batch, phase_counts | phase_send, settings_.driver == Driver::fused);
   finish("dispatch_send");
 }
 
 void DeviceExchange::dispatch_recv(int batch) {
-  run_phase(Operation::dispatch, batch, phase_recv);
+  run_phase(Operation::dispatch, batch, phase_recv, settings_.driver == Driver::fused);
   finish("dispatch_recv");
 }
 
 void DeviceExchange::combine_send(int batch) {
-  run_phase(Operation::combine, batch, phase_send);
+  run_phase(Operation::combine, batch, phase_send, settings_.driver == Driver::fused);
   finish("combine_send");
 }
 
 void DeviceExchange::combine_recv(int batch) {
-  run_phase(Operation::combine, batch, phase_recv);
+  run_phase(Operation::combine, batch, phase_recv, settings_.driver == Driver::fused);
   finish("combine_recv");
 }
 
@@ -239,7 +271,7 @@ void DeviceExchange::dispatch(int batch) {
     return;
   }
   begin_operation(batch);
-  launch_fused(Operation::dispatch, batch, phase_counts | phase_send | phase_recv, nullptr);
+  run_phase(Operation::dispatch, batch, phase_counts | phase_send | phase_recv, true);
   finish("dispatch");
 }
 
@@ -249,24 +281,25 @@ void DeviceExchange::combine(int batch) {
     combine_recv(batch);
     return;
   }
-  launch_fused(Operation::combine, batch, phase_send | phase_recv, nullptr);
+  run_phase(Operation::combine, batch, phase_send | phase_recv, true);
   finish("combine");
 }
 
 template <class T>
 void DeviceExchange::download(std::vector<T>& host, int rank, std::uint64_t offset, std::size_t count) {
   host.resize(count);
-  const char* arena = arenas_.data() + static_cast<std::uint64_t>(rank) * layout_.bytes();
-  check(
-      cudaMemcpyAsync(host.data(), arena + offset, count * sizeof(T), cudaMemcpyDeviceToHost, stream_.get()),
-      "cudaMemcpyAsync");
+  const DevicePart& part = part_of(rank);
+  check(cudaSetDevice(part.device), "cudaSetDevice");
+  check(cudaMemcpyAsync(host.data(), arena(rank) + offset, count * sizeof(T), cudaMemcpyDeviceToHost,
+                        part.stream.get()),
+        "cudaMemcpyAsync");
 }
 
 int DeviceExchange::num_rows(int local, int batch) {
   Mirror& host = mirror(local, batch);
   download(host.expert_begin, local, offsets(batch).expert_begin,
            static_cast<std::size_t>(shape_.experts_per_rank()) + 1);
-  stream_.synchronize();
+  part_of(local).stream.synchronize();
   return host.expert_begin.back();
 }
 
@@ -282,7 +315,7 @@ DispatchOutput DeviceExchange::dispatch_output(int local, int batch) {
   const bool bytes = options_.dispatch == DispatchFormat::fp8_ue8m0;
   download(host.scale_bytes, local, at.scales, bytes ? rows * groups : 0);
   download(host.scales, local, at.scales, is_fp8(options_.dispatch) && !bytes ? rows * groups : 0);
-  stream_.synchronize();
+  part_of(local).stream.synchronize();
   DispatchOutput output;
   output.format = options_.dispatch;
   output.rows = host.rows;
@@ -309,11 +342,12 @@ void DeviceExchange::commit_expert_output(int local, int batch) {
   const Mirror& host = mirror(local, batch);
   if (host.expert_out.empty()) return;
   const std::vector<BFloat16>& out = host.expert_out[parity];
-  char* arena = arenas_.data() + static_cast<std::uint64_t>(local) * layout_.bytes();
-  check(cudaMemcpyAsync(arena + offsets(batch).expert_out, out.data(), out.size() * sizeof(BFloat16),
-                        cudaMemcpyHostToDevice, stream_.get()),
+  const DevicePart& part = part_of(local);
+  check(cudaSetDevice(part.device), "cudaSetDevice");
+  check(cudaMemcpyAsync(arena(local) + offsets(batch).expert_out, out.data(), out.size() * sizeof(BFloat16),
+                        cudaMemcpyHostToDevice, part.stream.get()),
         "cudaMemcpyAsync");
-  stream_.synchronize();
+  part.stream.synchronize();
 }
 
 std::span<const BFloat16> DeviceExchange::combine_output(int local, int batch) {
@@ -321,7 +355,7 @@ std::span<const BFloat16> DeviceExchange::combine_output(int local, int batch) {
   const int tokens = batches_[static_cast<std::size_t>(batch)].tokens[static_cast<std::size_t>(local)];
   download(host.combined, local, offsets(batch).combined,
            static_cast<std::size_t>(tokens) * static_cast<std::size_t>(shape_.hidden));
-  stream_.synchronize();
+  part_of(local).stream.synchronize();
   return host.combined;
 }
 

@@ -1,13 +1,13 @@
 #pragma once
 
-/// The CUDA exchange: all ranks of the world on one GPU.
+/// The CUDA exchange: all ranks of the world in this process, on one GPU or on several that see each other's
+/// memory.
 
 #include <functional>
 #include <memory>
 #include <vector>
 
-#include "backends/cuda/device.hpp"
-#include "backends/cuda/graph.hpp"
+#include "backends/cuda/device_part.hpp"
 #include "backends/cuda/plan.hpp"
 #include "epskew/exchange/exchange.hpp"
 
@@ -55,23 +55,37 @@ class DeviceExchange final : public Exchange {
     std::vector<std::vector<BFloat16>> expert_out;  ///< by parity of the operation
   };
 
+  using Parts = std::vector<std::unique_ptr<DevicePart>>;
+
+  std::unique_ptr<DevicePart> make_part(std::size_t index) const;
   ArenaOffsets offsets(int batch) const;
-  Launch make_launch(int batch, unsigned phases) const;
-  void start(Operation operation, int ranks, bool fused, Launch& arguments);
-  void launch_fused(Operation operation, int batch, unsigned phases, Stamp* stamps);
-  void launch_lockstep(Operation operation, int rank, int batch, unsigned phases, Stamp* stamps);
+  DevicePart& part_of(int rank) const;
+  char* arena(int rank) const;
+  Launch make_launch(const DevicePart& part, int batch, unsigned phases) const;
+  void start(const DevicePart& part, Operation operation, int ranks, bool fused, Launch& arguments) const;
+  void launch_fused(const DevicePart& part, Operation operation, int batch, unsigned phases,
+                    Stamp* stamps) const;
+  void launch_lockstep(Operation operation, int rank, int batch, unsigned phases, Stamp* stamps) const;
   const LaunchSize& size_of(Operation operation, unsigned phases, bool fused) const;
   int blocks_of(Operation operation, unsigned phases, bool fused) const;
-  void run_phase(Operation operation, int batch, unsigned phases);
+  void run_phase(Operation operation, int batch, unsigned phases, bool fused);
   void begin_operation(int batch);
   void finish(const char* phase);
-  void submit(const std::function<void()>& launches);
-  void flush();
+  /// Runs `launches` on the part's stream, as a graph if so set.
+  void submit(DevicePart& part, const std::function<void()>& launches);
+  void flush(const DevicePart& part) const;
+  struct FusedStep;
+  struct LockstepStep;
+  void submit_fused(DevicePart& part, std::span<const FusedStep> steps);
+  void read_fused(const DevicePart& part, std::span<const FusedStep> steps, bool pair,
+                  std::span<IterationSample> samples) const;
   void measure_fused(TimingMode mode, std::span<IterationSample> samples);
+  void submit_lockstep(DevicePart& part, std::span<const LockstepStep> steps);
+  void read_lockstep(const DevicePart& part, std::span<const LockstepStep> steps, TimingMode mode,
+                     std::span<IterationSample> samples) const;
   void measure_lockstep(TimingMode mode, std::span<IterationSample> samples);
   int most_blocks() const;
   std::size_t stamp_capacity() const;
-  std::vector<Stamp> read_stamps(std::size_t count);
   Mirror& mirror(int local, int batch) {
     return mirrors_[static_cast<std::size_t>(local * options_.micro_batches + batch)];
   }
@@ -85,12 +99,7 @@ class DeviceExchange final : public Exchange {
   Plan plan_;
   ArenaLayout layout_;
   std::vector<int> ranks_;
-  Stream stream_;
-  DeviceMemory arenas_;
-  DeviceMemory abort_word_;
-  DeviceMemory stamps_;
-  DeviceMemory flush_;
-  GraphReplay replay_;
+  Parts parts_;
   std::vector<Batch> batches_;
   std::vector<Mirror> mirrors_;
 };

@@ -125,7 +125,8 @@ __device__ inline void store_indices(const RankCtx& ctx, const Destination& d, i
   const Launch& launch = ctx.launch;
   const int lane = threadIdx.x % warp_size;
   if (lane >= launch.topk) return;
-  ctx.mine<int>(launch.offsets.sent_rows)[token * launch.topk + lane] = d.row;
+  ctx.mine<std::uint32_t>(launch.offsets.sent_rows)[token * launch.topk + lane] =
+      d.row < 0 ? no_row : static_cast<std::uint32_t>(d.peer) << row_bits | static_cast<std::uint32_t>(d.row);
   if (d.row >= 0) ctx.theirs<int>(d.peer, launch.offsets.source_tokens)[d.row] = token;
 }
 

@@ -62,6 +62,10 @@ struct Launch {
 };
 inline constexpr std::uint64_t flag_unit = 1u << 16;
 
+/// Where a selection went: destination rank in the high byte, row below; no_row where masked.
+inline constexpr std::uint32_t no_row = 0xffffffffu;
+inline constexpr int row_bits = 24;
+
 /// Who gave up waiting for whom.
 enum class WaitKind : std::uint8_t { counts = 1, dispatch_data, combine_data };
 constexpr std::uint64_t pack_abort(WaitKind kind, int waiter, int awaited) {

@@ -20,7 +20,7 @@ namespace epskew::cuda {
 ///   scales            f32 [max_rows][H/128], or u8 for ue8m0; none for bf16
 ///   rows              [max_rows][row bytes]
 /// Per buffer set, written by the owner:
-///   sent_rows         i32 [M][K]                 row of each selection at its destination, -1 where masked
+///   sent_rows        u32 [M][K]                 {rank:8 | row:24} of each selection, no_row where masked
 ///   numbers          i32 [M][K]                 index of each selection among this rank's rows of its expert
 ///   source_ranges     RowRange [L][R]
 ///   expert_begin      i32 [L+1]

@@ -32,6 +32,13 @@ void set_misalignments(std::span<const Stamp> first, std::span<IterationSample> 
     samples[r].misalignment_us = microseconds(earliest, first[r].begin);
 }
 
+std::vector<Stamp> read_stamps(const DevicePart& part, std::size_t count) {
+  std::vector<Stamp> stamps(count);
+  check(cudaMemcpy(stamps.data(), part.stamps.data(), count * sizeof(Stamp), cudaMemcpyDeviceToHost),
+        "cudaMemcpy");
+  return stamps;
+}
+
 double& us(IterationSample& sample, Phase phase) {
   return sample.us[static_cast<std::size_t>(phase)];
 }
@@ -48,29 +55,23 @@ std::size_t DeviceExchange::stamp_capacity() const {
   return 5 * static_cast<std::size_t>(shape_.num_ranks) * static_cast<std::size_t>(most_blocks());
 }
 
-void DeviceExchange::submit(const std::function<void()>& launches) {
-  if (flush_.size() == 0 && !settings_.warm) {
-    flush_ = DeviceMemory(flush_bytes);
-    check(cudaMemset(flush_.data(), 0, flush_bytes), "cudaMemset");
+void DeviceExchange::submit(DevicePart& part, const std::function<void()>& launches) {
+  check(cudaSetDevice(part.device), "cudaSetDevice");
+  if (part.flush.size() == 0 && !settings_.warm) {
+    part.flush = DeviceMemory(flush_bytes);
+    check(cudaMemset(part.flush.data(), 0, flush_bytes), "cudaMemset");
     check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   }
   if (settings_.graph) {
-    replay_.run(stream_.get(), launches);
+    part.replay.run(part.stream.get(), launches);
   } else {
     launches();
   }
 }
 
-void DeviceExchange::flush() {
+void DeviceExchange::flush(const DevicePart& part) const {
   if (settings_.warm) return;
-  check(flush_cache(flush_.data(), flush_.size(), stream_.get()), "kernel launch");
-}
-
-std::vector<Stamp> DeviceExchange::read_stamps(std::size_t count) {
-  std::vector<Stamp> stamps(count);
-  check(cudaMemcpy(stamps.data(), stamps_.data(), count * sizeof(Stamp), cudaMemcpyDeviceToHost),
-        "cudaMemcpy");
-  return stamps;
+  check(flush_cache(part.flush.data(), part.flush.size(), part.stream.get()), "kernel launch");
 }
 
 void DeviceExchange::measure(TimingMode mode, std::span<IterationSample> samples) {
@@ -85,97 +86,117 @@ void DeviceExchange::measure(TimingMode mode, std::span<IterationSample> samples
   }
 }
 
-/// One launch an operation (or a phase), all ranks in it.
-void DeviceExchange::measure_fused(TimingMode mode, std::span<IterationSample> samples) {
-  struct Step {
-    Operation operation;
-    unsigned phases;
-    bool flush_before;
-    Phase phase;
-  };
-  const bool pair = mode == TimingMode::pair;
-  const std::vector<Step> steps =
-      mode == TimingMode::split
-          ? std::vector<Step>{{Operation::dispatch, phase_counts | phase_send, true, Phase::dispatch_send},
-                              {Operation::dispatch, phase_recv, false, Phase::dispatch_recv},
-                              {Operation::combine, phase_send, true, Phase::combine_send},
-                              {Operation::combine, phase_recv, false, Phase::combine_recv}}
-          : std::vector<Step>{
-                {Operation::dispatch, phase_counts | phase_send | phase_recv, true, Phase::dispatch},
-                {Operation::combine, phase_send | phase_recv, !pair, Phase::combine}};
-  const auto blocks = static_cast<std::size_t>(most_blocks());
-  const std::size_t per_step = blocks * samples.size();
-  auto* device_stamps = reinterpret_cast<Stamp*>(stamps_.data());
-  submit([&] {
+/// One launch an operation (or a phase), all ranks of the device in it.
+struct DeviceExchange::FusedStep {
+  Operation operation;
+  unsigned phases;
+  bool flush_before;
+  Phase phase;
+};
+
+void DeviceExchange::submit_fused(DevicePart& part, std::span<const FusedStep> steps) {
+  const std::size_t per_step = static_cast<std::size_t>(most_blocks() * part.num_ranks);
+  submit(part, [&] {
     for (std::size_t i = 0; i < steps.size(); ++i) {
-      if (steps[i].flush_before) flush();
-      launch_fused(steps[i].operation, 0, steps[i].phases, device_stamps + i * per_step);
+      if (steps[i].flush_before) flush(part);
+      launch_fused(part, steps[i].operation, 0, steps[i].phases, part.device_stamps() + i * per_step);
     }
   });
-  finish("measure");
-  const std::vector<Stamp> stamps = read_stamps(steps.size() * per_step);
+}
+
+void DeviceExchange::read_fused(const DevicePart& part, std::span<const FusedStep> steps, bool pair,
+                                std::span<IterationSample> samples) const {
+  const std::size_t per_step = static_cast<std::size_t>(most_blocks() * part.num_ranks);
+  const std::vector<Stamp> stamps = read_stamps(part, steps.size() * per_step);
   std::vector<Stamp> first(samples.size());
   for (std::size_t i = 0; i < steps.size(); ++i) {
+    const auto used = static_cast<std::size_t>(blocks_of(steps[i].operation, steps[i].phases, true));
     for (std::size_t r = 0; r < samples.size(); ++r) {
-      const auto used = static_cast<std::size_t>(blocks_of(steps[i].operation, steps[i].phases, true));
       const Stamp stamp = merge(std::span(stamps).subspan(i * per_step + r * used, used));
       if (i == 0) first[r] = stamp;
-      if (pair) {
-        us(samples[r], Phase::dispatch_combine) = microseconds(first[r].begin, stamp.end);
-      } else {
-        us(samples[r], steps[i].phase) = microseconds(stamp.begin, stamp.end);
-      }
+      const Phase phase = pair ? Phase::dispatch_combine : steps[i].phase;
+      us(samples[r], phase) = microseconds(pair ? first[r].begin : stamp.begin, stamp.end);
     }
   }
   set_misalignments(first, samples);
 }
 
+void DeviceExchange::measure_fused(TimingMode mode, std::span<IterationSample> samples) {
+  constexpr unsigned whole_dispatch = phase_counts | phase_send | phase_recv;
+  constexpr FusedStep split[] = {{Operation::dispatch, phase_counts | phase_send, true, Phase::dispatch_send},
+                                 {Operation::dispatch, phase_recv, false, Phase::dispatch_recv},
+                                 {Operation::combine, phase_send, true, Phase::combine_send},
+                                 {Operation::combine, phase_recv, false, Phase::combine_recv}};
+  const bool pair = mode == TimingMode::pair;
+  const FusedStep whole[] = {{Operation::dispatch, whole_dispatch, true, Phase::dispatch},
+                             {Operation::combine, phase_send | phase_recv, !pair, Phase::combine}};
+  const std::span<const FusedStep> steps =
+      mode == TimingMode::split ? std::span<const FusedStep>(split) : std::span<const FusedStep>(whole);
+  for (const auto& part : parts_) submit_fused(*part, steps);
+  finish("measure");
+  for (const auto& part : parts_) {
+    const auto first = static_cast<std::size_t>(part->first_rank);
+    read_fused(*part, steps, pair, samples.subspan(first, static_cast<std::size_t>(part->num_ranks)));
+  }
+}
+
 /// One launch a rank and phase, each with the whole GPU. The two launches of dispatch_send (counts, rows) are
 /// added up.
-void DeviceExchange::measure_lockstep(TimingMode mode, std::span<IterationSample> samples) {
-  struct Step {
-    Operation operation;
-    unsigned phases;
-    bool flush_before;
-    Phase half;
-    Phase whole;
-  };
-  const bool flush_combine = mode != TimingMode::pair;
-  const Step steps[] = {{Operation::dispatch, phase_counts, true, Phase::dispatch_send, Phase::dispatch},
-                        {Operation::dispatch, phase_send, false, Phase::dispatch_send, Phase::dispatch},
-                        {Operation::dispatch, phase_recv, false, Phase::dispatch_recv, Phase::dispatch},
-                        {Operation::combine, phase_send, flush_combine, Phase::combine_send, Phase::combine},
-                        {Operation::combine, phase_recv, false, Phase::combine_recv, Phase::combine}};
-  const auto blocks = static_cast<std::size_t>(most_blocks());
-  const std::size_t ranks = samples.size();
-  auto* device_stamps = reinterpret_cast<Stamp*>(stamps_.data());
-  std::size_t launches = 0;
-  submit([&] {
-    for (const Step& step : steps) {
-      if (step.flush_before) flush();
-      for (const int rank : ranks_) {
-        launch_lockstep(step.operation, rank, 0, step.phases, device_stamps + launches * blocks);
-        ++launches;
+struct DeviceExchange::LockstepStep {
+  Operation operation;
+  unsigned phases;
+  bool flush_before;
+  Phase half;
+  Phase whole;
+};
+
+void DeviceExchange::submit_lockstep(DevicePart& part, std::span<const LockstepStep> steps) {
+  submit(part, [&] {
+    Stamp* stamps = part.device_stamps();
+    for (const LockstepStep& step : steps) {
+      if (step.flush_before) flush(part);
+      for (int r = 0; r < part.num_ranks; ++r) {
+        launch_lockstep(step.operation, part.first_rank + r, 0, step.phases, stamps);
+        stamps += most_blocks();
       }
     }
   });
-  finish("measure");
-  const std::vector<Stamp> stamps = read_stamps(launches * blocks);
-  launches = 0;
-  for (const Step& step : steps) {
+}
+
+void DeviceExchange::read_lockstep(const DevicePart& part, std::span<const LockstepStep> steps,
+                                   TimingMode mode, std::span<IterationSample> samples) const {
+  const auto blocks = static_cast<std::size_t>(most_blocks());
+  const std::vector<Stamp> stamps = read_stamps(part, steps.size() * samples.size() * blocks);
+  std::size_t launch = 0;
+  for (const LockstepStep& step : steps) {
     const auto used = static_cast<std::size_t>(blocks_of(step.operation, step.phases, false));
-    for (std::size_t r = 0; r < ranks; ++r) {
-      const Stamp stamp = merge(std::span(stamps).subspan(launches * blocks, used));
-      const Phase phase = mode == TimingMode::split   ? step.half
-                          : mode == TimingMode::fused ? step.whole
-                                                      : Phase::dispatch_combine;
-      double& total = us(samples[r], phase);
+    const Phase phase = mode == TimingMode::split   ? step.half
+                        : mode == TimingMode::fused ? step.whole
+                                                    : Phase::dispatch_combine;
+    for (IterationSample& sample : samples) {
+      const Stamp stamp = merge(std::span(stamps).subspan(launch++ * blocks, used));
+      double& total = us(sample, phase);
       total = (total == total ? total : 0.0) + microseconds(stamp.begin, stamp.end);
-      ++launches;
     }
   }
   // Ranks run one after the other: each is its own clock's origin.
   for (IterationSample& sample : samples) sample.misalignment_us = 0.0;
+}
+
+void DeviceExchange::measure_lockstep(TimingMode mode, std::span<IterationSample> samples) {
+  const bool flush_combine = mode != TimingMode::pair;
+  const LockstepStep steps[] = {
+      {Operation::dispatch, phase_counts, true, Phase::dispatch_send, Phase::dispatch},
+      {Operation::dispatch, phase_send, false, Phase::dispatch_send, Phase::dispatch},
+      {Operation::dispatch, phase_recv, false, Phase::dispatch_recv, Phase::dispatch},
+      {Operation::combine, phase_send, flush_combine, Phase::combine_send, Phase::combine},
+      {Operation::combine, phase_recv, false, Phase::combine_recv, Phase::combine}};
+  for (const auto& part : parts_) submit_lockstep(*part, steps);
+  finish("measure");
+  for (const auto& part : parts_) {
+    const auto first = static_cast<std::size_t>(part->first_rank);
+    read_lockstep(*part, steps, mode, samples.subspan(first, static_cast<std::size_t>(part->num_ranks)));
+  }
 }
 
 }  // namespace epskew::cuda

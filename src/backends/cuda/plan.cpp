@@ -29,6 +29,16 @@ Driver parse_driver(const std::string& value) {
       "variant driver={} is unknown (the cuda backend has auto, fused and lockstep); choose one", value));
 }
 
+std::vector<int> parse_devices(const std::string& value) {
+  std::vector<int> devices;
+  for (std::size_t begin = 0; begin <= value.size();) {
+    const std::size_t end = std::min(value.find(',', begin), value.size());
+    devices.push_back(parse_number("devices", value.substr(begin, end - begin), 0, 1023));
+    begin = end + 1;
+  }
+  return devices;
+}
+
 /// True for `yes`, false for `no`.
 bool parse_choice(const std::string& name, const std::string& value, const char* yes, const char* no) {
   if (value != yes && value != no) {
@@ -81,8 +91,8 @@ Settings parse_settings(const ExchangeOptions& options) {
   for (const auto& [name, value] : options.variants) {
     if (name == "driver") {
       settings.driver = parse_driver(value);
-    } else if (name == "device") {
-      settings.device = parse_number(name, value, 0, 1023);
+    } else if (name == "devices") {
+      settings.devices = parse_devices(value);
     } else if (name == "cache") {
       settings.warm = parse_choice(name, value, "warm", "cold");
     } else if (name == "graph") {
@@ -99,10 +109,17 @@ Settings parse_settings(const ExchangeOptions& options) {
       }
     } else {
       throw UsageError(fmt::format(
-          "variant {} is unknown (the cuda backend has driver, device, cache, graph, blocks, delay_ns, "
+          "variant {} is unknown (the cuda backend has driver, devices, cache, graph, blocks, delay_ns, "
           "dispatch and combine); leave it out",
           name));
     }
+  }
+  std::vector<int> sorted = settings.devices;
+  std::sort(sorted.begin(), sorted.end());
+  const bool repeated = std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
+  if (repeated && settings.driver != Driver::lockstep) {
+    throw UsageError(
+        "variant devices names a GPU twice (its launches need not be resident at once); add driver=lockstep");
   }
   return settings;
 }
@@ -125,15 +142,21 @@ Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const
                     shape.num_ranks, max_ranks));
   }
   const int resident = blocks_per_sm * limits.multiprocessors;
-  if (shape.num_ranks > resident) {
+  const int devices = static_cast<int>(settings.devices.size());
+  if (devices > shape.num_ranks) {
+    throw UsageError(fmt::format("{} devices are too many for {} ranks (a device needs a rank); name fewer",
+                                 devices, shape.num_ranks));
+  }
+  const int ranks_of_device = (shape.num_ranks + devices - 1) / devices;
+  if (ranks_of_device > resident) {
     throw UsageError(fmt::format("{} ranks do not fit on one GPU at once ({} blocks are resident); use fewer",
-                                 shape.num_ranks, resident));
+                                 ranks_of_device, resident));
   }
   const int cap = settings.blocks != 0 ? std::min(settings.blocks, resident) : resident;
   // Dispatch is bound by latency and stores: one block a multiprocessor starts sooner. Combine wants loads in
   // flight.
   const int for_dispatch = std::min(cap, limits.multiprocessors);
-  const auto a_rank = [&](int blocks) { return std::max(blocks / shape.num_ranks, 1); };
+  const auto a_rank = [&](int blocks) { return std::max(blocks / ranks_of_device, 1); };
   Plan plan;
   plan.fused_dispatch = dispatch_size(shape, a_rank(for_dispatch));
   plan.fused_combine = combine_size(shape, a_rank(cap));
@@ -144,8 +167,13 @@ Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const
                                  &plan.lockstep_dispatch, &plan.lockstep_combine}) {
     require_shared(size->shared_bytes, limits);
   }
+  if (shape.max_rows() >= 1l << row_bits) {
+    throw UsageError(
+        fmt::format("{} rows a rank are too many for --backend cuda (it numbers 2^{}); use fewer tokens",
+                    shape.max_rows(), row_bits));
+  }
   const std::uint64_t needed =
-      ArenaLayout(shape, options).bytes() * static_cast<std::uint64_t>(shape.num_ranks);
+      ArenaLayout(shape, options).bytes() * static_cast<std::uint64_t>(ranks_of_device);
   if (limits.memory_bytes != 0 && needed > limits.memory_bytes) {
     throw UsageError(fmt::format(
         "{} ranks need {:.1f} GB of device memory ({:.1f} GB are free); use fewer tokens, ranks or experts a "

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "backends/cuda/kernels.hpp"
 #include "backends/cuda/layout.hpp"
@@ -28,10 +29,12 @@ struct DeviceLimits {
   std::size_t memory_bytes = 0;  ///< free
 };
 
-/// `options.variants`, understood.
+/// `options.variants`, understood. A device may be named twice, for tests of the several-device path on one
+/// GPU; then only the lockstep driver is allowed, since two cooperative launches need not be resident at
+/// once.
 struct Settings {
   Driver driver = Driver::automatic;
-  int device = 0;
+  std::vector<int> devices = {0};  ///< ranks are spread over them, contiguous and even
   int blocks = 0;                  ///< of one rank in lockstep, of all ranks in fused, at most; 0: chosen
   bool graph = true;               ///< measure by replaying a captured graph
   bool warm = false;               ///< leave L2 as the previous iteration left it

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "epskew/backends/registry.hpp"
 #include "epskew/support/error.hpp"
 
@@ -16,13 +19,13 @@ ExchangeOptions with(const std::string& name, const std::string& value) {
 
 TEST(CudaSettings, EveryVariantIsRead) {
   ExchangeOptions options;
-  options.variants = {{"driver", "lockstep"}, {"device", "2"},  {"cache", "warm"},
-                      {"graph", "off"},       {"blocks", "64"}, {"delay_ns", "500"}};
+  options.variants = {{"driver", "lockstep"}, {"devices", "2,0"}, {"cache", "warm"},
+                      {"graph", "off"},       {"blocks", "64"},   {"delay_ns", "500"}};
 
   const Settings settings = parse_settings(options);
 
   EXPECT_EQ(settings.driver, Driver::lockstep);
-  EXPECT_EQ(settings.device, 2);
+  EXPECT_EQ(settings.devices, (std::vector<int>{2, 0}));
   EXPECT_TRUE(settings.warm);
   EXPECT_FALSE(settings.graph);
   EXPECT_EQ(settings.blocks, 64);
@@ -32,7 +35,7 @@ TEST(CudaSettings, EveryVariantIsRead) {
 TEST(CudaSettings, AnUnknownNameOrValueIsTheUsersMistake) {
   EXPECT_THROW(parse_settings(with("drivers", "fused")), UsageError);
   EXPECT_THROW(parse_settings(with("driver", "parallel")), UsageError);
-  EXPECT_THROW(parse_settings(with("device", "-1")), UsageError);
+  EXPECT_THROW(parse_settings(with("devices", "0,-1")), UsageError);
   EXPECT_THROW(parse_settings(with("blocks", "12x")), UsageError);
   EXPECT_THROW(parse_settings(with("blocks", "0")), UsageError);
   EXPECT_THROW(parse_settings(with("cache", "tepid")), UsageError);
@@ -51,6 +54,28 @@ TEST(CudaPlan, AllFusedBlocksAreResidentAtOnce) {
     EXPECT_LE(plan.fused_combine.blocks * ranks, blocks_per_sm * limits.multiprocessors);
     EXPECT_GE(plan.fused_dispatch.blocks, 1);
   }
+}
+
+TEST(CudaSettings, AGpuNamedTwiceNeedsTheLockstepDriver) {
+  EXPECT_THROW(parse_settings(with("devices", "0,0")), UsageError);
+  ExchangeOptions lockstep = with("devices", "0,0");
+  lockstep.variants["driver"] = "lockstep";
+
+  EXPECT_EQ(parse_settings(lockstep).devices.size(), 2u);
+}
+
+TEST(CudaPlan, RanksAreSpreadOverDevices) {
+  Settings four;
+  four.devices = {0, 1, 2, 3};
+  const ExchangeShape shape{8, 256, 8, 7168, 128};
+  DeviceLimits limits;
+  limits.memory_bytes = 2 * ArenaLayout(shape, {}).bytes();  // two ranks a device
+
+  const Plan plan = make_plan(shape, {}, four, limits);
+
+  EXPECT_EQ(plan.fused_combine.blocks, blocks_per_sm * limits.multiprocessors / 2);
+  EXPECT_THROW(make_plan(shape, {}, {}, limits), UsageError);
+  EXPECT_THROW(make_plan({2, 8, 2, 128, 4}, {}, four, {}), UsageError);
 }
 
 // A block's token list must hold what the device code will put there: items [b·n/B, (b+1)·n/B), one item more
