@@ -69,6 +69,10 @@ void DeviceExchange::submit(DevicePart& part, const std::function<void()>& launc
   }
 }
 
+std::int64_t DeviceExchange::own_flush_bytes() const {
+  return settings_.warm ? 0 : std::int64_t{flush_bytes};
+}
+
 void DeviceExchange::flush(const DevicePart& part) const {
   if (settings_.warm) return;
   check(flush_cache(part.flush.data(), part.flush.size(), part.stream.get()), "kernel launch");
