@@ -87,7 +87,7 @@ void quantise_fp8(std::span<const BFloat16> x, bool power_of_two, std::span<std:
 }
 
 float scale_of(const DispatchOutput& output, std::int64_t row, int group, int hidden) {
-  const auto index = static_cast<std::size_t>(row * (hidden / scale_group) + group);
+  const auto index = static_cast<std::size_t>(output.storage(row) * (hidden / scale_group) + group);
   if (output.format == DispatchFormat::bf16) return 1.0f;
   return output.format == DispatchFormat::fp8_ue8m0 ? from_ue8m0(output.scale_bytes[index])
                                                     : output.scales[index];
@@ -96,7 +96,7 @@ float scale_of(const DispatchOutput& output, std::int64_t row, int group, int hi
 void dequantise_row(const DispatchOutput& output, std::int64_t row, std::span<BFloat16> out) {
   const int hidden = static_cast<int>(out.size());
   const std::size_t bytes = row_bytes(output.format, hidden);
-  const std::byte* payload = output.rows.data() + static_cast<std::size_t>(row) * bytes;
+  const std::byte* payload = output.rows.data() + static_cast<std::size_t>(output.storage(row)) * bytes;
   if (output.format == DispatchFormat::bf16) {
     std::memcpy(out.data(), payload, bytes);
     return;

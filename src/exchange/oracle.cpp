@@ -41,7 +41,13 @@ Oracle::Oracle(const RoutingTable& table, const ExchangeShape& shape, const Exch
       options_(options),
       data_(data),
       seed_(seed),
-      ranks_(static_cast<std::size_t>(table.num_ranks())) {}
+      ranks_(static_cast<std::size_t>(table.num_ranks())),
+      lost_(ranks_.size()) {}
+
+void Oracle::leave_out(std::span<const std::uint8_t> lost) {
+  std::fill(lost_.begin(), lost_.end(), std::uint8_t{0});
+  std::copy(lost.begin(), lost.end(), lost_.begin());
+}
 
 RankInput Oracle::input(int rank) {
   RankData& made = ranks_[static_cast<std::size_t>(rank)];
@@ -65,7 +71,7 @@ RankInput Oracle::input(int rank) {
 }
 
 std::optional<Mismatch> Oracle::check_dispatch(int rank, const DispatchOutput& output) const {
-  const ExpectedRows expected(table_, rank);
+  const ExpectedRows expected(table_, rank, lost_);
   if (auto wrong = check_layout(expected, shape_, options_, output)) return wrong;
   std::optional<Mismatch> first;
   std::int64_t first_row = 0;
@@ -139,7 +145,8 @@ std::optional<Mismatch> Oracle::check_combine(int rank, std::span<const BFloat16
     CombinedToken expected{x};
     for (std::size_t i = static_cast<std::size_t>(token) * static_cast<std::size_t>(shape_.topk), k = 0;
          k < static_cast<std::size_t>(shape_.topk); ++k) {
-      if (experts[i + k] < 0) continue;
+      if (experts[i + k] < 0 || lost_[static_cast<std::size_t>(table_.rank_of(experts[i + k]))] != 0)
+        continue;
       const double weight = data_ == OracleData::exact ? 1.0 : weights[i + k];
       expected.weight_sum += weight;
       expected.weight_magnitude += std::fabs(weight);

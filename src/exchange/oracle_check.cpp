@@ -75,8 +75,8 @@ std::optional<Difference> compare_row(const DispatchOutput& output, std::int64_t
       return Difference{
           column, fmt::format("scale {:.9g} is wrong for a largest value of {:.9g}", scale, largest(values))};
     }
-    const auto first =
-        static_cast<std::size_t>(row) * static_cast<std::size_t>(hidden) + static_cast<std::size_t>(column);
+    const auto first = static_cast<std::size_t>(output.storage(row)) * static_cast<std::size_t>(hidden) +
+                       static_cast<std::size_t>(column);
     auto difference = compare_group(output, first, scale, values, data == OracleData::exact || !fp8);
     if (difference) {
       difference->column += column;

@@ -13,6 +13,14 @@ std::optional<Mismatch> wrong_size(int rank, const char* what, std::size_t expec
       "dispatch", rank, rank, -1, -1, -1, fmt::format("{}: expected {}, found {}", what, expected, found)};
 }
 
+/// Rows that the payload must hold: one a row, or, rank-major, as many as are referred to.
+std::size_t num_stored_rows(const DispatchOutput& output) {
+  if (output.storage_row.empty())
+    return static_cast<std::size_t>(std::max<std::int64_t>(output.num_rows(), 0));
+  const auto last = *std::max_element(output.storage_row.begin(), output.storage_row.end());
+  return static_cast<std::size_t>(std::max(last + 1, 0));
+}
+
 std::optional<Mismatch> check_sizes(int rank, const ExchangeShape& shape, const ExchangeOptions& options,
                                     const DispatchOutput& output) {
   const auto experts = static_cast<std::size_t>(shape.experts_per_rank());
@@ -35,13 +43,18 @@ std::optional<Mismatch> check_sizes(int rank, const ExchangeShape& shape, const 
   const auto groups = static_cast<std::size_t>(shape.num_scales());
   const bool bytes = output.format == DispatchFormat::fp8_ue8m0;
   const bool floats = is_fp8(output.format) && !bytes;
-  if (auto wrong = wrong_size(rank, "bytes of rows", rows * row_bytes(output.format, shape.hidden),
+  const std::size_t stored = num_stored_rows(output);
+  if (auto wrong = wrong_size(rank, "bytes of rows", stored * row_bytes(output.format, shape.hidden),
                               output.rows.size())) {
     return wrong;
   }
   if (auto wrong = wrong_size(rank, "source tokens", rows, output.source_token.size())) return wrong;
-  if (auto wrong = wrong_size(rank, "scales", floats ? rows * groups : 0, output.scales.size())) return wrong;
-  return wrong_size(rank, "scale bytes", bytes ? rows * groups : 0, output.scale_bytes.size());
+  if (auto wrong =
+          wrong_size(rank, "storage rows", output.storage_row.empty() ? 0 : rows, output.storage_row.size()))
+    return wrong;
+  if (auto wrong = wrong_size(rank, "scales", floats ? stored * groups : 0, output.scales.size()))
+    return wrong;
+  return wrong_size(rank, "scale bytes", bytes ? stored * groups : 0, output.scale_bytes.size());
 }
 
 /// The ranges of one expert cover its segment without overlap, each with the count of the routing.
@@ -63,11 +76,16 @@ std::optional<Mismatch> check_ranges(const ExpectedRows& expected, int expert,
   std::sort(sorted.begin(), sorted.end(), [](RowRange a, RowRange b) { return a.begin < b.begin; });
   std::int32_t next = segment.begin;
   for (const RowRange range : sorted) {
-    if (range.begin != next) {
+    const bool gap = expected.may_have_gaps() && range.begin > next;
+    if (range.begin != next && !gap) {
       return mismatch(expected.rank(),
                       fmt::format("row ranges: expected one to begin at {}, found {}", next, range.begin));
     }
-    next += range.count;
+    next = range.begin + range.count;
+  }
+  if (next > segment.begin + segment.count) {
+    return mismatch(expected.rank(), fmt::format("row ranges: the last ends at {}, beyond row {}", next,
+                                                 segment.begin + segment.count));
   }
   return std::nullopt;
 }
@@ -92,13 +110,15 @@ std::optional<Mismatch> check_tokens(const ExpectedRows& expected, int expert, i
 
 }  // namespace
 
-ExpectedRows::ExpectedRows(const RoutingTable& table, int rank)
+ExpectedRows::ExpectedRows(const RoutingTable& table, int rank, std::span<const std::uint8_t> lost)
     : rank_(rank),
       first_expert_(rank * table.experts_per_rank()),
       num_ranks_(table.num_ranks()),
+      may_have_gaps_(std::find(lost.begin(), lost.end(), 1) != lost.end()),
       tokens_(static_cast<std::size_t>(table.experts_per_rank()) *
               static_cast<std::size_t>(table.num_ranks())) {
   for (int source = 0; source < num_ranks_; ++source) {
+    if (lost[static_cast<std::size_t>(source)] != 0) continue;
     const auto experts = table.experts_of_rank(source);
     for (std::size_t i = 0; i < experts.size(); ++i) {
       const std::int32_t expert = experts[i];
@@ -130,7 +150,9 @@ std::optional<Mismatch> check_layout(const ExpectedRows& expected, const Exchang
     const auto ranks = static_cast<std::size_t>(shape.num_ranks);
     const RowRange segment{output.expert_begin[local],
                            output.expert_begin[local + 1] - output.expert_begin[local]};
-    if (segment.begin != begin || segment.count != expected.count(expert)) {
+    const std::int64_t wanted = expected.count(expert);
+    const bool right = expected.may_have_gaps() ? segment.count >= wanted : segment.count == wanted;
+    if (segment.begin != begin || !right) {
       return Mismatch{"dispatch",
                       expected.rank(),
                       expected.rank(),

@@ -110,6 +110,59 @@ INSTANTIATE_TEST_SUITE_P(All, Scenarios,
                                   std::string(name_of(std::get<1>(test.param)));
                          });
 
+class Logfmt : public Conformance, public ::testing::WithParamInterface<Scenario> {};
+
+TEST_P(Logfmt, CombinesWithinItsTolerance) {
+  ExchangeOptions options;
+  options.combine = CombineFormat::logfmt10;
+  for (const DispatchFormat format : {DispatchFormat::bf16, DispatchFormat::fp8}) {
+    options.dispatch = format;
+    for (const OracleData data : {OracleData::exact, OracleData::random}) {
+      try {
+        expect_right(GetParam(), options, data);
+      } catch (const UsageError& refused) {
+        GTEST_SKIP() << refused.what();
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Logfmt, ::testing::ValuesIn(scenarios()),
+                         [](const auto& test) { return test.param.name; });
+
+TEST_F(Conformance, StatisticsCountEveryDispatch) {
+  const RoutingTable table = make_table({Tokens{5, 0, 9, 2}, 16, 4, Destinations::uniform, 3});
+  const ExchangeShape shape = shape_of(table, 256);
+  const ExchangeOptions options;
+  const auto world = backend_under_test().make_world(shape, options);
+
+  const auto reports = world->run([&](Exchange& exchange) {
+    Oracle oracle(table, shape, options, OracleData::exact, 3);
+    for (int pass = 0; pass < 2; ++pass) run_oracle(exchange, oracle);  // two dispatches each
+    std::string wrong;
+    for (int local = 0; local < static_cast<int>(exchange.local_ranks().size()); ++local) {
+      const ReceiveStatistics statistics = exchange.statistics(local);
+      const int first = exchange.local_ranks()[static_cast<std::size_t>(local)] * shape.experts_per_rank();
+      for (std::size_t expert = 0; expert < statistics.expert_rows.size(); ++expert) {
+        const auto count =
+            std::count(table.topk_idx.begin(), table.topk_idx.end(), first + static_cast<int>(expert));
+        if (statistics.expert_rows[expert] != 4 * count) {
+          wrong += fmt::format("expert {}: {} of {}; ", expert, statistics.expert_rows[expert], 4 * count);
+        }
+      }
+      for (const auto waits : {statistics.dispatch_wait_us, statistics.combine_wait_us}) {
+        if (!waits.empty() && waits.size() != 4) wrong += "waits; ";
+        for (const double us : waits) {
+          if (!(us > 0)) wrong += fmt::format("wait {}; ", us);
+        }
+      }
+    }
+    return wrong;
+  });
+
+  for (const std::string& report : reports) EXPECT_EQ(report, "");
+}
+
 TEST_F(Conformance, TwoMicroBatchesInFlight) {
   ExchangeOptions options = options_under_test();
   options.micro_batches = 2;

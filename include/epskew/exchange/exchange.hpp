@@ -49,7 +49,20 @@ struct DispatchOutput {
   std::span<const std::int32_t> expert_begin;   ///< [L+1]
   std::span<const RowRange> source_range;       ///< [L][R], absolute rows
   std::span<const std::int32_t> source_token;   ///< [num_rows], token index on its source rank
+  /// Rank-major variants only: where row i's payload and scales lie within `rows` and the scales, which then hold each
+  /// token once however many of this rank's experts it visits. Empty: row i lies at i.
+  std::span<const std::int32_t> storage_row = {};
   std::int64_t num_rows() const { return expert_begin.empty() ? 0 : expert_begin.back(); }
+  std::int64_t storage(std::int64_t row) const {
+    return storage_row.empty() ? row : storage_row[static_cast<std::size_t>(row)];
+  }
+};
+
+/// What a rank has seen so far, over all operations. A span is empty where the backend does not keep the figure.
+struct ReceiveStatistics {
+  std::span<const std::int64_t> expert_rows = {};  ///< [L] rows received per local expert, for load balancers
+  std::span<const double> dispatch_wait_us = {};   ///< [R] from the start of dispatch_recv to that source's arrival
+  std::span<const double> combine_wait_us = {};    ///< [R] the same for combine_recv
 };
 
 /// Bytes of one rank's exchange memory.
@@ -97,6 +110,10 @@ class Exchange {
   virtual std::int64_t own_flush_bytes() const { return 0; }
 
   virtual MemoryUse memory(int local) const = 0;
+  virtual ReceiveStatistics statistics(int /*local*/) const { return {}; }
+  /// [R] 1: that rank had no part, or not its whole part, in the latest operation of `batch` as this rank saw it; its
+  /// selections count as masked. Empty where ranks are never left out. See ExchangeOptions::shrink.
+  virtual std::span<const std::uint8_t> lost_ranks(int /*local*/, int /*batch*/) const { return {}; }
 
  protected:
   /// The smallest of `mine_ns` over the world, collectively: turns start stamps into misalignments. The default is for

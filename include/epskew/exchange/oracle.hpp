@@ -41,6 +41,9 @@ class Oracle {
 
   /// The input of `rank`; the spans view memory owned by this object, made on first use.
   RankInput input(int rank);
+  /// From now on expects the world without these ranks: [R] 1 = left out, empty = all there. Their tokens do
+  /// not arrive (their rows may remain as gaps) and selections of their experts count as masked.
+  void leave_out(std::span<const std::uint8_t> lost);
   /// Compares everything a dispatch delivers: counts, ranges, source tokens, payload and scales.
   std::optional<Mismatch> check_dispatch(int rank, const DispatchOutput& output) const;
   /// What the experts of `rank` make of a dispatch output: writes [num_rows][H].
@@ -61,6 +64,7 @@ class Oracle {
   OracleData data_;
   std::uint64_t seed_;
   std::vector<RankData> ranks_;
+  std::vector<std::uint8_t> lost_;  ///< [R]
 };
 
 /// Dispatch, experts and combine for every local rank and micro-batch, checked: once split with all

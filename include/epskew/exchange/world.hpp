@@ -14,6 +14,15 @@ namespace epskew {
 /// What every process of the world does: runs against its part of the exchange and returns a report (opaque bytes).
 using RankBody = std::function<std::string(Exchange&)>;
 
+/// A rank that was left out, and what is known about it.
+struct LostRank {
+  int rank = 0;
+  std::string how;           ///< "was killed by signal 9"
+  std::string where;         ///< "combine_send of micro-batch 0"
+  double seconds = 0;        ///< since the run began
+  std::vector<int> waiters;  ///< ranks that waited for it in vain
+};
+
 class World {
  public:
   virtual ~World() = default;
@@ -23,6 +32,8 @@ class World {
   /// lowest rank; elsewhere empty. An exception in one process ends the run everywhere and is rethrown at the root with
   /// its type (UsageError, WrongResult, RankLost, EnvironmentError). A process that dies or hangs becomes RankLost.
   virtual std::vector<std::string> run(const RankBody& body) = 0;
+  /// With ExchangeOptions::shrink: the ranks lost in the latest run, in the order of their loss. Their reports are empty.
+  virtual std::vector<LostRank> lost_ranks() const { return {}; }
 };
 
 }  // namespace epskew

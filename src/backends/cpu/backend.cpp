@@ -3,14 +3,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "exchange/kernels.hpp"
 #include "backends/cpu/process_world.hpp"
 #include "backends/cpu/variants.hpp"
+#include "exchange/kernels.hpp"
 
 namespace epskew {
 namespace {
-
-constexpr int max_processes = 256;
 
 /// Rows and results of one operation, all ranks together: they come into being wherever the tokens go.
 double bytes_in_use(const ExchangeShape& shape, const ExchangeOptions& options) {
@@ -33,14 +31,11 @@ class CpuBackend final : public Backend {
                                     const ExchangeOptions& options) const override {
     validate(shape, options);
     cpu::parse_variants(options);
-    if (options.combine == CombineFormat::logfmt10) {
-      throw UsageError("--use-logfmt is not known to --backend cpu (it combines in bf16); leave it out");
-    }
-    if (shape.num_ranks > max_processes) {
+    if (shape.num_ranks > cpu::max_processes) {
       throw UsageError(
           fmt::format("--num-processes {} is too many for one machine (--backend cpu starts one process "
                       "per rank); choose {} or less",
-                      shape.num_ranks, max_processes));
+                      shape.num_ranks, cpu::max_processes));
     }
     const double memory =
         static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));

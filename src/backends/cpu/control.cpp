@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "backends/cpu/row_plan.hpp"
 #include "backends/cpu/wait.hpp"
 
 namespace epskew::cpu {
@@ -19,15 +20,14 @@ const char* name_of(Activity activity) {
 }
 
 Control::Control(const ExchangeShape& shape, const ExchangeOptions& options)
-    : num_ranks_(shape.num_ranks), num_experts_(shape.num_experts) {
+    : num_ranks_(shape.num_ranks), num_counts_(num_counts(shape)) {
   const auto ranks = static_cast<std::size_t>(num_ranks_);
   const auto batches = static_cast<std::size_t>(options.micro_batches);
   ranks_ = cache_line;
   flags_ = ranks_ + ranks * sizeof(RankControl);
   counts_flags_ = flags_ + batches * kinds * ranks * ranks * sizeof(Flag);
   counts_ = counts_flags_ + batches * parities * ranks * sizeof(Flag);
-  memory_ = SharedMemory(counts_ + batches * parities * ranks * static_cast<std::size_t>(num_experts_) *
-                                       sizeof(std::uint32_t));
+  memory_ = SharedMemory(counts_ + batches * parities * ranks * num_counts_ * sizeof(std::uint32_t));
 }
 
 Flag& Control::flag(FlagKind kind, int batch, int destination, int source) const {
@@ -42,8 +42,7 @@ Flag& Control::counts_flag(int batch, int parity, int source) const {
 
 std::span<std::uint32_t> Control::counts(int batch, int parity, int source) const {
   const auto row = static_cast<std::size_t>((batch * parities + parity) * num_ranks_ + source);
-  const auto experts = static_cast<std::size_t>(num_experts_);
-  return {at<std::uint32_t>(counts_) + row * experts, experts};
+  return {at<std::uint32_t>(counts_) + row * num_counts_, num_counts_};
 }
 
 void Control::ring(int rank) const {

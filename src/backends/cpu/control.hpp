@@ -2,6 +2,7 @@
 
 /// The words through which ranks talk. All start as zero, only grow, and are never cleared during a run.
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +14,7 @@
 namespace epskew::cpu {
 
 inline constexpr std::size_t cache_line = 64;
+inline constexpr int max_processes = 256;
 
 /// What a rank is doing, for reports about lost ranks.
 enum class Activity : std::uint32_t {
@@ -35,6 +37,11 @@ struct RankControl {
   std::atomic<std::int64_t> stamp;                          ///< value of Exchange::earliest
   alignas(cache_line) std::atomic<std::uint32_t> activity;
   std::atomic<std::int32_t> batch;
+  std::atomic<std::uint32_t> waiting;                   ///< 1 while this rank waits for others
+  alignas(cache_line) std::atomic<std::uint32_t> lost;  ///< 1: dead for certain; set by the parent alone
+  std::atomic<std::uint32_t> suspected;                 ///< 1: somebody waited for it longer than the timeout
+  std::array<std::atomic<std::uint64_t>, max_processes / 64>
+      waited_in_vain;  ///< bit r: this rank waited for lost rank r
 };
 
 /// One writer each.
@@ -57,7 +64,7 @@ class Control {
   Flag& flag(FlagKind kind, int batch, int destination, int source) const;
   /// `parity`: the count matrix is double-buffered, see docs/protocol.md.
   Flag& counts_flag(int batch, int parity, int source) const;
-  /// [E] tokens of `source` for every expert; valid once counts_flag carries the epoch.
+  /// What row_plan.hpp counts, of `source`; valid once counts_flag carries the epoch.
   std::span<std::uint32_t> counts(int batch, int parity, int source) const;
 
   int num_ranks() const { return num_ranks_; }
@@ -72,7 +79,7 @@ class Control {
     return reinterpret_cast<T*>(memory_.data() + offset);
   }
   int num_ranks_;
-  int num_experts_;
+  std::size_t num_counts_;
   std::size_t ranks_ = 0;
   std::size_t flags_ = 0;
   std::size_t counts_flags_ = 0;

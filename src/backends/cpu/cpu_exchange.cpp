@@ -4,15 +4,17 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cstring>
+#include <chrono>
 #include <numeric>
 
-#include "exchange/kernels.hpp"
-#include "backends/cpu/variants.hpp"
-#include "epskew/exchange/number_formats.hpp"
+#include "backends/cpu/kernels.hpp"
 
 namespace epskew::cpu {
 namespace {
+
+/// With shrink, so many timeouts in a row for the same ranks end the run all the same: the parent found
+/// nothing wrong.
+constexpr int patience = 4;
 
 std::uint64_t flag_word(std::uint32_t epoch, std::int64_t count) {
   return std::uint64_t{epoch} << 32 | static_cast<std::uint32_t>(count);
@@ -32,7 +34,8 @@ bool reached(std::uint32_t epoch, std::uint32_t wanted) {
 SharedWorld::SharedWorld(const ExchangeShape& the_shape, const ExchangeOptions& the_options)
     : shape(the_shape),
       options(the_options),
-      layout(make_arena_layout(the_shape, the_options)),
+      variants(parse_variants(the_options)),
+      layout(make_arena_layout(the_shape, the_options, variants)),
       control(the_shape, the_options) {
   for (int rank = 0; rank < shape.num_ranks; ++rank) arenas.emplace_back(layout.total_bytes);
 }
@@ -42,174 +45,161 @@ CpuExchange::CpuExchange(SharedWorld& world, int rank)
       control_(world.control),
       rank_(rank),
       ranks_{rank},
-      delays_(parse_variants(world.options).delay_us, rank),
-      scratch_(row_bytes(world.options.dispatch, world.shape.hidden)),
-      scale_scratch_(static_cast<std::size_t>(world.shape.num_scales())),
-      scale_byte_scratch_(static_cast<std::size_t>(world.shape.num_scales())) {
-  for (int i = 0; i < world.options.micro_batches; ++i) batches_.emplace_back(rank, world.shape);
+      dispatch_(make_dispatch(world.shape, world.options, world.variants)),
+      combine_(make_combine(world.shape, world.options, world.variants)),
+      copied_output_(static_cast<std::size_t>(world.options.micro_batches)),
+      expert_rows_(static_cast<std::size_t>(world.shape.experts_per_rank())),
+      dispatch_wait_us_(static_cast<std::size_t>(world.shape.num_ranks)),
+      combine_wait_us_(static_cast<std::size_t>(world.shape.num_ranks)),
+      delays_(world.variants.delay_us, rank) {
+  for (int batch = 0; batch < world.options.micro_batches; ++batch) {
+    Operation& made = operations_.emplace_back(rank, world.shape, world.options, world.variants);
+    for (const SharedMemory& arena : world.arenas)
+      made.arenas.emplace_back(arena.data(), world.layout, batch);
+  }
 }
 
-ArenaView CpuExchange::arena(int rank, int batch) const {
-  return {world_.arenas[static_cast<std::size_t>(rank)].data(), world_.layout, batch};
+void CpuExchange::set_input(int /*local*/, int batch, const RankInput& input) {
+  const auto selections = input.topk_idx.size();
+  EPSKEW_EXPECT(selections % static_cast<std::size_t>(shape().topk) == 0);
+  EPSKEW_EXPECT(selections / static_cast<std::size_t>(shape().topk) <=
+                static_cast<std::size_t>(shape().max_tokens));
+  EPSKEW_EXPECT(input.topk_weights.size() == selections);
+  EPSKEW_EXPECT(input.x.size() * static_cast<std::size_t>(shape().topk) ==
+                selections * static_cast<std::size_t>(shape().hidden));
+  operation(batch).input = input;
 }
 
-void CpuExchange::set_input(int /*local*/, int index, const RankInput& input) {
-  batch(index).input = input;
+void CpuExchange::dispatch_send(int batch) {
+  enter(Activity::dispatch_send, batch);
+  Operation& current = operation(batch);
+  ++current.epoch;
+  std::fill(current.lost.begin(), current.lost.end(), std::uint8_t{0});
+  publish_counts(batch);
+  gather_counts(batch);
+  delays_.pause();
+  dispatch_->send(current);
+  finish_streaming();
+  raise_flags(FlagKind::dispatch, batch);
+  enter(Activity::outside, batch);
 }
 
-void CpuExchange::dispatch_send(int index) {
-  enter(Activity::dispatch_send, index);
-  ++batch(index).epoch;
-  publish_counts(index);
-  gather_counts(index);
-  send_tokens(index);
-  raise_flags(FlagKind::dispatch, index);
-  enter(Activity::outside, index);
+void CpuExchange::dispatch_recv(int batch) {
+  enter(Activity::dispatch_recv, batch);
+  await_flags(FlagKind::dispatch, batch, dispatch_wait_us_);
+  Operation& current = operation(batch);
+  for (int source = 0; source < shape().num_ranks; ++source) {
+    if (current.lost[static_cast<std::size_t>(source)] != 0) current.plan.drop_source(source);
+  }
+  dispatch_->receive(current);
+  const auto begin = current.plan.expert_begin();
+  for (std::size_t expert = 0; expert < expert_rows_.size(); ++expert) {
+    expert_rows_[expert] += begin[expert + 1] - begin[expert];
+  }
+  enter(Activity::outside, batch);
 }
 
-void CpuExchange::dispatch_recv(int index) {
-  enter(Activity::dispatch_recv, index);
-  await_flags(FlagKind::dispatch, index);
-  enter(Activity::outside, index);
+void CpuExchange::combine_send(int batch) {
+  enter(Activity::combine_send, batch);
+  if (world_.variants.expert_output == ExpertOutput::copied) copy_expert_output(batch);
+  combine_->send(operation(batch));
+  raise_flags(FlagKind::combine, batch);
+  enter(Activity::outside, batch);
 }
 
-void CpuExchange::combine_send(int index) {
-  enter(Activity::combine_send, index);
-  raise_flags(FlagKind::combine, index);
-  enter(Activity::outside, index);
+void CpuExchange::combine_recv(int batch) {
+  enter(Activity::combine_recv, batch);
+  await_flags(FlagKind::combine, batch, combine_wait_us_);
+  combine_->receive(operation(batch));
+  enter(Activity::outside, batch);
 }
 
-void CpuExchange::combine_recv(int index) {
-  enter(Activity::combine_recv, index);
-  await_flags(FlagKind::combine, index);
-  reduce_tokens(index);
-  enter(Activity::outside, index);
-}
-
-void CpuExchange::publish_counts(int index) {
-  const Batch& current = batch(index);
+void CpuExchange::publish_counts(int batch) {
+  const Operation& current = operation(batch);
   const int parity = static_cast<int>(current.epoch & 1u);
   delays_.pause();
-  count_tokens(current.input.topk_idx, control_.counts(index, parity, rank_));
-  control_.counts_flag(index, parity, rank_)
+  count_tokens(current.input.topk_idx, shape(), control_.counts(batch, parity, rank_));
+  control_.counts_flag(batch, parity, rank_)
       .word.store(flag_word(current.epoch, 0), std::memory_order_release);
   control_.ring_all();
 }
 
-void CpuExchange::gather_counts(int index) {
-  Batch& current = batch(index);
+void CpuExchange::gather_counts(int batch) {
+  Operation& current = operation(batch);
   const int parity = static_cast<int>(current.epoch & 1u);
-  await_all([&](int source) {
-    return reached(epoch_of(control_.counts_flag(index, parity, source)), current.epoch);
-  });
+  const auto published = [&](int source) {
+    return reached(epoch_of(control_.counts_flag(batch, parity, source)), current.epoch);
+  };
+  await_all(published);
   current.plan.begin();
   for (int source = 0; source < shape().num_ranks; ++source) {
-    current.plan.add_source(source, control_.counts(index, parity, source));
+    // A lost rank is dead: whether it got as far as publishing looks the same to everyone.
+    if (published(source)) {
+      current.plan.add_source(source, control_.counts(batch, parity, source));
+    } else {
+      current.lost[static_cast<std::size_t>(source)] = 1;
+    }
   }
   current.plan.finish(current.input.topk_idx);
 }
 
-void CpuExchange::send_tokens(int index) {
-  std::vector<ArenaView> arenas;
-  for (int rank = 0; rank < shape().num_ranks; ++rank) arenas.push_back(arena(rank, index));
-  delays_.pause();
-  for (int token = 0; token < tokens(batch(index)); ++token) send_token(index, token, arenas);
-  finish_streaming();
-}
-
-void CpuExchange::send_token(int index, int token, const std::vector<ArenaView>& arenas) {
-  const Batch& current = batch(index);
-  const auto hidden = static_cast<std::size_t>(shape().hidden);
-  const BFloat16* x = current.input.x.data() + static_cast<std::size_t>(token) * hidden;
-  const auto* payload = reinterpret_cast<const std::byte*>(x);
-  const void* scales = scale_scratch_.data();
-  if (is_fp8(options().dispatch)) {
-    quantise_row(x, shape().hidden, options().dispatch != DispatchFormat::fp8,
-                 reinterpret_cast<std::uint8_t*>(scratch_.data()), scale_scratch_.data());
-    payload = scratch_.data();
-  }
-  if (options().dispatch == DispatchFormat::fp8_ue8m0) {
-    std::transform(scale_scratch_.begin(), scale_scratch_.end(), scale_byte_scratch_.begin(), to_ue8m0);
-    scales = scale_byte_scratch_.data();
-  }
-  const std::size_t bytes = scratch_.size();
-  const std::size_t scales_bytes = scale_scratch_.size() * scale_bytes(options().dispatch);
-  for (int k = 0; k < shape().topk; ++k) {
-    const auto selection = static_cast<std::size_t>(token * shape().topk + k);
-    if (current.plan.row_of_selection()[selection] < 0) continue;
-    const auto row = static_cast<std::size_t>(current.plan.row_of_selection()[selection]);
-    const int destination = current.input.topk_idx[selection] / shape().experts_per_rank();
-    const ArenaView& to = arenas[static_cast<std::size_t>(destination)];
-    stream_copy(payload, to.rows() + row * bytes, bytes);
-    std::memcpy(to.scales() + row * scales_bytes, scales, scales_bytes);
-    to.source_token()[row] = token;
-  }
-}
-
-void CpuExchange::raise_flags(FlagKind kind, int index) {
-  const Batch& current = batch(index);
+void CpuExchange::raise_flags(FlagKind kind, int batch) {
+  const std::uint32_t epoch = operation(batch).epoch;
   for (int peer = 0; peer < shape().num_ranks; ++peer) {
     delays_.pause();
-    control_.flag(kind, index, peer, rank_)
-        .word.store(flag_word(current.epoch, 0), std::memory_order_release);
+    control_.flag(kind, batch, peer, rank_).word.store(flag_word(epoch, 0), std::memory_order_release);
   }
   control_.ring_all();
 }
 
-void CpuExchange::await_flags(FlagKind kind, int index) {
-  const std::uint32_t epoch = batch(index).epoch;
-  await_all([&](int source) { return reached(epoch_of(control_.flag(kind, index, rank_, source)), epoch); });
+void CpuExchange::await_flags(FlagKind kind, int batch, std::vector<double>& waits) {
+  Operation& current = operation(batch);
+  const auto start = Wait::Clock::now();
+  const auto raised = [&](int source) {
+    return reached(epoch_of(control_.flag(kind, batch, rank_, source)), current.epoch);
+  };
+  await_all([&](int source) {
+    if (!raised(source)) return false;
+    waits[static_cast<std::size_t>(source)] +=
+        std::chrono::duration<double, std::micro>(Wait::Clock::now() - start).count();
+    return true;
+  });
+  for (int source = 0; source < shape().num_ranks; ++source) {
+    if (!raised(source)) current.lost[static_cast<std::size_t>(source)] = 1;
+  }
   delays_.pause();
 }
 
-void CpuExchange::reduce_tokens(int index) {
-  const Batch& current = batch(index);
-  const auto hidden = static_cast<std::size_t>(shape().hidden);
-  std::vector<const BFloat16*> results;
-  for (int rank = 0; rank < shape().num_ranks; ++rank) results.push_back(arena(rank, index).expert_output());
-  BFloat16* const combined = arena(rank_, index).combined();
-  std::vector<WeightedRow> rows;
-  for (int token = 0; token < tokens(current); ++token) {
-    rows.clear();
-    for (int k = 0; k < shape().topk; ++k) {
-      const auto selection = static_cast<std::size_t>(token * shape().topk + k);
-      if (current.plan.row_of_selection()[selection] < 0) continue;
-      const auto row = static_cast<std::size_t>(current.plan.row_of_selection()[selection]);
-      const int host = current.input.topk_idx[selection] / shape().experts_per_rank();
-      rows.push_back(
-          {results[static_cast<std::size_t>(host)] + row * hidden, current.input.topk_weights[selection]});
-    }
-    reduce_rows(rows, shape().hidden, combined + static_cast<std::size_t>(token) * hidden);
-  }
+void CpuExchange::copy_expert_output(int batch) {
+  const auto& results = copied_output_[static_cast<std::size_t>(batch)];
+  stream_copy(reinterpret_cast<const std::byte*>(results.data()),
+              reinterpret_cast<std::byte*>(operation(batch).mine().expert_output()),
+              results.size() * sizeof(BFloat16));
+  finish_streaming();
 }
 
-DispatchOutput CpuExchange::dispatch_output(int /*local*/, int index) {
-  const Batch& current = batch(index);
-  const ArenaView mine = arena(rank_, index);
-  const auto rows = static_cast<std::size_t>(current.plan.expert_begin().back());
-  const auto scales = rows * scale_scratch_.size();
+DispatchOutput CpuExchange::dispatch_output(int /*local*/, int batch) {
+  const Operation& current = operation(batch);
   DispatchOutput output;
   output.format = options().dispatch;
-  output.rows = {mine.rows(), rows * scratch_.size()};
-  if (options().dispatch == DispatchFormat::fp8_ue8m0) {
-    output.scale_bytes = {reinterpret_cast<const std::uint8_t*>(mine.scales()), scales};
-  } else if (is_fp8(options().dispatch)) {
-    output.scales = {reinterpret_cast<const float*>(mine.scales()), scales};
-  }
   output.expert_begin = current.plan.expert_begin();
   output.source_range = current.plan.source_range();
-  output.source_token = {mine.source_token(), rows};
+  dispatch_->describe(current, output);
   return output;
 }
 
-std::span<BFloat16> CpuExchange::expert_output(int /*local*/, int index) {
-  const auto rows = static_cast<std::size_t>(batch(index).plan.expert_begin().back());
-  return {arena(rank_, index).expert_output(), rows * static_cast<std::size_t>(shape().hidden)};
+std::span<BFloat16> CpuExchange::expert_output(int /*local*/, int batch) {
+  const Operation& current = operation(batch);
+  const auto size = static_cast<std::size_t>(current.plan.num_rows()) * current.hidden();
+  if (world_.variants.expert_output == ExpertOutput::in_place) return {current.mine().expert_output(), size};
+  auto& results = copied_output_[static_cast<std::size_t>(batch)];
+  results.resize(size);
+  return results;
 }
 
-std::span<const BFloat16> CpuExchange::combine_output(int /*local*/, int index) {
-  return {arena(rank_, index).combined(),
-          static_cast<std::size_t>(tokens(batch(index))) * static_cast<std::size_t>(shape().hidden)};
+std::span<const BFloat16> CpuExchange::combine_output(int /*local*/, int batch) {
+  const Operation& current = operation(batch);
+  return {current.mine().combined(), static_cast<std::size_t>(current.num_tokens()) * current.hidden()};
 }
 
 void CpuExchange::align() {
@@ -225,12 +215,12 @@ void CpuExchange::align() {
 
 std::int64_t CpuExchange::earliest(std::int64_t mine_ns) {
   // Nobody writes the next stamp before everyone has read this one: the next call lies behind the next
-  // measure's align().
+  // align().
   control_.rank(rank_).stamp.store(mine_ns, std::memory_order_relaxed);
   align();
   std::int64_t first = mine_ns;
   for (int peer = 0; peer < shape().num_ranks; ++peer) {
-    first = std::min(first, control_.rank(peer).stamp.load(std::memory_order_relaxed));
+    if (!is_lost(peer)) first = std::min(first, control_.rank(peer).stamp.load(std::memory_order_relaxed));
   }
   return first;
 }
@@ -245,24 +235,51 @@ MemoryUse CpuExchange::memory(int /*local*/) const {
   return use;
 }
 
-void CpuExchange::enter(Activity activity, int index) {
+ReceiveStatistics CpuExchange::statistics(int /*local*/) const {
+  return {expert_rows_, dispatch_wait_us_, combine_wait_us_};
+}
+
+std::span<const std::uint8_t> CpuExchange::lost_ranks(int /*local*/, int batch) const {
+  return operations_[static_cast<std::size_t>(batch)].lost;
+}
+
+void CpuExchange::enter(Activity activity, int batch) {
   activity_ = activity;
-  activity_batch_ = index;
+  activity_batch_ = batch;
   RankControl& mine = control_.rank(rank_);
-  mine.batch.store(index, std::memory_order_relaxed);
+  mine.batch.store(batch, std::memory_order_relaxed);
   mine.activity.store(static_cast<std::uint32_t>(activity), std::memory_order_relaxed);
 }
 
 template <class Ready>
 void CpuExchange::await_all(Ready&& ready) {
+  RankControl& mine = control_.rank(rank_);
   std::vector<int> missing(static_cast<std::size_t>(shape().num_ranks));
   std::iota(missing.begin(), missing.end(), 0);
-  Wait wait(control_.rank(rank_), control_.abort(), options().timeout);
-  const WaitResult result = wait.until([&] {
-    std::erase_if(missing, ready);
-    return missing.empty();
-  });
-  if (result != WaitResult::ready) give_up(result, missing);
+  const auto settled = [&](int rank) {
+    if (ready(rank)) return true;
+    if (!is_lost(rank)) return false;
+    if (!ready(rank)) note_lost(rank);  // it is dead now, so what it left is final
+    return true;
+  };
+  mine.waiting.store(1, std::memory_order_relaxed);
+  Wait wait(mine, control_.abort(), options().timeout);
+  for (int attempt = 1;; ++attempt) {
+    const WaitResult result = wait.until([&] {
+      std::erase_if(missing, settled);
+      return missing.empty();
+    });
+    if (result == WaitResult::ready) break;
+    const bool ask = options().shrink && result == WaitResult::timed_out && attempt < patience;
+    if (!ask) give_up(result, missing);
+    for (const int rank : missing) control_.rank(rank).suspected.store(1, std::memory_order_relaxed);
+  }
+  mine.waiting.store(0, std::memory_order_relaxed);
+}
+
+void CpuExchange::note_lost(int rank) {
+  auto& word = control_.rank(rank_).waited_in_vain[static_cast<std::size_t>(rank / 64)];
+  word.fetch_or(std::uint64_t{1} << rank % 64, std::memory_order_relaxed);
 }
 
 void CpuExchange::give_up(WaitResult result, const std::vector<int>& missing) const {

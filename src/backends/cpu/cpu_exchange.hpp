@@ -1,16 +1,20 @@
 #pragma once
 
-/// One rank of the shared-memory exchange. Protocol: docs/protocol.md.
+/// One rank of the shared-memory exchange: flags and waiting. The algorithms move the data. Protocol:
+/// docs/protocol.md.
 
 #include <array>
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "backends/cpu/arena.hpp"
+#include "backends/cpu/combine_algorithm.hpp"
 #include "backends/cpu/control.hpp"
 #include "backends/cpu/delays.hpp"
-#include "backends/cpu/row_plan.hpp"
+#include "backends/cpu/dispatch_algorithm.hpp"
+#include "backends/cpu/operation.hpp"
 #include "backends/cpu/wait.hpp"
 #include "epskew/exchange/exchange.hpp"
 #include "epskew/support/error.hpp"
@@ -23,6 +27,7 @@ struct SharedWorld {
 
   ExchangeShape shape;
   ExchangeOptions options;
+  Variants variants;
   ArenaLayout layout;
   Control control;
   std::vector<SharedMemory> arenas;  ///< [R]
@@ -52,51 +57,46 @@ class CpuExchange final : public Exchange {
   std::span<const BFloat16> combine_output(int local, int batch) override;
   void align() override;
   MemoryUse memory(int local) const override;
+  ReceiveStatistics statistics(int local) const override;
+  std::span<const std::uint8_t> lost_ranks(int local, int batch) const override;
 
  protected:
   std::int64_t earliest(std::int64_t mine_ns) override;
 
  private:
-  /// One micro-batch as this rank sees it.
-  struct Batch {
-    Batch(int rank, const ExchangeShape& shape) : plan(rank, shape) {}
-    RankInput input;
-    RowPlan plan;
-    std::uint32_t epoch = 0;  ///< operations begun
-  };
-  Batch& batch(int index) { return batches_[static_cast<std::size_t>(index)]; }
-  ArenaView arena(int rank, int batch) const;
-  int tokens(const Batch& batch) const {
-    return static_cast<int>(batch.input.topk_idx.size()) / shape().topk;
-  }
-
-  void publish_counts(int index);
-  void gather_counts(int index);
-  void send_tokens(int index);
-  void send_token(int index, int token, const std::vector<ArenaView>& arenas);
-  void raise_flags(FlagKind kind, int index);
-  void await_flags(FlagKind kind, int index);
-  void reduce_tokens(int index);
+  Operation& operation(int batch) { return operations_[static_cast<std::size_t>(batch)]; }
+  void publish_counts(int batch);
+  void gather_counts(int batch);
+  void raise_flags(FlagKind kind, int batch);
+  /// Waits for every source; `waits` [R] adds up how long each one took.
+  void await_flags(FlagKind kind, int batch, std::vector<double>& waits);
+  void copy_expert_output(int batch);
 
   void enter(Activity activity, int batch);
-  /// Waits until ready(source) holds for every rank; ready is asked again only for those still missing.
+  bool is_lost(int rank) const { return control_.rank(rank).lost.load(std::memory_order_acquire) != 0; }
+  /// Waits until ready(rank) holds for every rank or the rank is lost; asks again only for those still
+  /// missing.
   template <class Ready>
   void await_all(Ready&& ready);
+  void note_lost(int rank);
   [[noreturn]] void give_up(WaitResult result, const std::vector<int>& missing) const;
-  const char* activity_name() const;
 
   SharedWorld& world_;
   Control& control_;
   int rank_;
   std::array<int, 1> ranks_;
-  std::vector<Batch> batches_;
+  std::deque<Operation> operations_;  ///< [micro-batches]
+  std::unique_ptr<DispatchAlgorithm> dispatch_;
+  std::unique_ptr<CombineAlgorithm> combine_;
+  std::vector<std::vector<BFloat16>>
+      copied_output_;  ///< [micro-batches][num_rows·H], variant expert_output=copied
+  std::vector<std::int64_t> expert_rows_;
+  std::vector<double> dispatch_wait_us_;
+  std::vector<double> combine_wait_us_;
   std::uint32_t arrivals_ = 0;
   Activity activity_ = Activity::outside;
   int activity_batch_ = 0;
   Delays delays_;
-  std::vector<std::byte> scratch_;    ///< one token in the dispatch format
-  std::vector<float> scale_scratch_;  ///< its scales
-  std::vector<std::uint8_t> scale_byte_scratch_;
 };
 
 }  // namespace epskew::cpu

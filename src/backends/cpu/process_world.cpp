@@ -36,7 +36,10 @@ std::vector<std::string> ProcessWorld::run(const RankBody& body) {
       return run_rank(shared_, rank, body);
     });
   }
-  return Supervisor(processes, shared_.control, shared_.options.timeout).collect();
+  Supervisor supervisor(processes, shared_.control, shared_.options);
+  std::vector<std::string> reports = supervisor.collect();
+  lost_ = supervisor.lost_ranks();
+  return reports;
 }
 
 }  // namespace epskew::cpu

@@ -19,10 +19,12 @@ class ProcessWorld final : public World {
 
   bool is_root() const override { return true; }
   std::vector<std::string> run(const RankBody& body) override;
+  std::vector<LostRank> lost_ranks() const override { return lost_; }
 
  private:
   SharedWorld shared_;
   Pinning pinning_;
+  std::vector<LostRank> lost_;
 };
 
 }  // namespace epskew::cpu

@@ -26,9 +26,10 @@ class ReferenceBackend final : public Backend {
   std::unique_ptr<World> make_world(const ExchangeShape& shape,
                                     const ExchangeOptions& options) const override {
     validate(shape, options);
-    if (options.combine == CombineFormat::logfmt10) {
+    if (options.shrink) {
       throw UsageError(
-          "--use-logfmt is not known to --backend reference (it combines in bf16); leave it out");
+          "--shrink-test is not known to --backend reference (all its ranks are one process); use --backend "
+          "cpu");
     }
     if (!options.variants.empty()) {
       throw UsageError("--backend reference has no variant '" + options.variants.begin()->first +

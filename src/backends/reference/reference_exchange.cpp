@@ -4,6 +4,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "epskew/exchange/logfmt.hpp"
 #include "epskew/exchange/number_formats.hpp"
 
 namespace epskew {
@@ -12,7 +13,9 @@ ReferenceExchange::ReferenceExchange(const ExchangeShape& shape, const ExchangeO
     : shape_(shape),
       options_(options),
       ranks_(static_cast<std::size_t>(shape.num_ranks)),
-      sides_(static_cast<std::size_t>(shape.num_ranks) * static_cast<std::size_t>(options.micro_batches)) {
+      sides_(static_cast<std::size_t>(shape.num_ranks) * static_cast<std::size_t>(options.micro_batches)),
+      expert_rows_(static_cast<std::size_t>(shape.num_ranks),
+                   std::vector<std::int64_t>(static_cast<std::size_t>(shape.experts_per_rank()))) {
   std::iota(ranks_.begin(), ranks_.end(), 0);
 }
 
@@ -71,6 +74,10 @@ void ReferenceExchange::receive(int rank, int batch) {
     to.expert_begin.push_back(static_cast<std::int32_t>(to.source_token.size()));
   }
   to.expert_output.resize(to.source_token.size() * static_cast<std::size_t>(shape_.hidden));
+  auto& statistics = expert_rows_[static_cast<std::size_t>(rank)];
+  for (std::size_t expert = 0; expert < statistics.size(); ++expert) {
+    statistics[expert] += to.expert_begin[expert + 1] - to.expert_begin[expert];
+  }
 }
 
 void ReferenceExchange::append_row(Side& to, const Side& from, int token) const {
@@ -90,7 +97,18 @@ void ReferenceExchange::append_row(Side& to, const Side& from, int token) const 
 }
 
 void ReferenceExchange::combine_send(int batch) {
-  for (const int rank : ranks_) side(rank, batch).returned = side(rank, batch).expert_output;
+  const auto hidden = static_cast<std::size_t>(shape_.hidden);
+  for (const int rank : ranks_) {
+    Side& host = side(rank, batch);
+    host.returned = host.expert_output;
+    if (options_.combine == CombineFormat::bf16) continue;
+    std::vector<std::byte> coded(logfmt10_row_bytes(shape_.hidden));
+    for (std::size_t first = 0; first < host.returned.size(); first += hidden) {
+      const auto row = std::span(host.returned).subspan(first, hidden);
+      encode_logfmt10(row, coded.data());
+      decode_logfmt10(coded.data(), row);
+    }
+  }
 }
 
 void ReferenceExchange::combine_recv(int batch) {
@@ -125,8 +143,8 @@ void ReferenceExchange::reduce_token(Side& owner, int rank, int token, int batch
 
 DispatchOutput ReferenceExchange::dispatch_output(int local, int batch) {
   const Side& to = side(local, batch);
-  return {options_.dispatch, to.rows,         to.scales,      to.scale_bytes,
-          to.expert_begin,   to.source_range, to.source_token};
+  return {options_.dispatch, to.rows,         to.scales,       to.scale_bytes,
+          to.expert_begin,   to.source_range, to.source_token, {}};
 }
 
 std::span<BFloat16> ReferenceExchange::expert_output(int local, int batch) {

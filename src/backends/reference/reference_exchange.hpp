@@ -26,6 +26,9 @@ class ReferenceExchange final : public Exchange {
   std::span<const BFloat16> combine_output(int local, int batch) override;
   void align() override {}
   MemoryUse memory(int local) const override;
+  ReceiveStatistics statistics(int local) const override {
+    return {expert_rows_[static_cast<std::size_t>(local)], {}, {}};
+  }
 
  private:
   /// One rank's side of one micro-batch.
@@ -54,7 +57,8 @@ class ReferenceExchange final : public Exchange {
   ExchangeShape shape_;
   ExchangeOptions options_;
   std::vector<int> ranks_;
-  std::vector<Side> sides_;  ///< [micro-batches][R]
+  std::vector<Side> sides_;                             ///< [micro-batches][R]
+  std::vector<std::vector<std::int64_t>> expert_rows_;  ///< [R][L] rows received so far
 };
 
 }  // namespace epskew

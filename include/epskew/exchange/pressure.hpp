@@ -1,0 +1,37 @@
+#pragma once
+
+/// The same exchange again and again: every repeat of a seed must give the same bits.
+
+#include <cstdint>
+#include <functional>
+
+#include "epskew/exchange/world.hpp"
+#include "epskew/routing/routing_table.hpp"
+
+namespace epskew {
+
+struct PressurePlan {
+  std::uint64_t first_seed = 0;
+  int repeats = 20;    ///< operations per seed and data set, as DeepEP's test
+  double seconds = 0;  ///< no new seed is begun after so long; 0: for ever
+};
+
+struct PressureResult {
+  std::uint64_t seeds = 0;
+  std::uint64_t operations = 0;
+};
+
+/// Collective. For each seed: oracle on exact data, then `repeats` operations on random data whose delivered
+/// rows, scales and combined tokens must hash equally; then the next seed. `make_table` must be a function of
+/// the seed alone and fit the world's shape. `seed_done` (may be empty) is called at the root with the seed
+/// and the hash over all ranks. Throws WrongResult naming seed, rank and repeat.
+PressureResult run_pressure_test(
+    World& world, const ExchangeOptions& options,
+    const std::function<RoutingTable(std::uint64_t seed)>& make_table, const PressurePlan& plan,
+    const std::function<void(std::uint64_t seed, std::uint64_t hash)>& seed_done);
+
+/// Order of rows within (expert, source) and of sources does not count, everything else does.
+std::uint64_t hash_of(const DispatchOutput& output, const ExchangeShape& shape);
+std::uint64_t hash_of(std::span<const BFloat16> combined);
+
+}  // namespace epskew
