@@ -156,6 +156,114 @@ Times measure(const RoutingTable& table, const ExchangeShape& shape, const Excha
           slowest(Phase::combine, iterations)};
 }
 
+/// Mean time of a barrier of all ranks, slowest rank.
+double barrier_us(const ExchangeShape& shape) {
+  constexpr int barriers = 2000;
+  const auto world = find_backend("cpu")->make_world(shape, ExchangeOptions{});
+  const auto reports = world->run([](Exchange& exchange) {
+    for (int i = 0; i < 100; ++i) exchange.align();
+    return std::to_string(seconds_of([&] {
+      for (int i = 0; i < barriers; ++i) exchange.align();
+    }));
+  });
+  double slowest = 0;
+  for (const std::string& report : reports) slowest = std::max(slowest, std::stod(report));
+  return 1e6 * slowest / barriers;
+}
+
+RoutingTable make_routing(const ExchangeShape& shape, double factor) {
+  WorkloadSpec spec;
+  spec.num_experts = shape.num_experts;
+  spec.topk = shape.topk;
+  spec.tokens_per_rank.assign(static_cast<std::size_t>(shape.num_ranks), shape.max_tokens);
+  if (factor > 0) spec.factor = factor;
+  return generate(spec).table;
+}
+
+std::string name_of_routing(double factor) {
+  return factor > 0 ? fmt::format("{:.1f}", factor) : "uniform";
+}
+
+void print_row(const std::string& what, const Times& times, double floor_us) {
+  fmt::print("| {} | {:.0f} | {:.0f} | {:.0f} | {:.0f} | {:.2f} |\n", what, times.dispatch_us,
+             times.combine_us, times.pair_us, floor_us, times.pair_us / floor_us);
+  std::fflush(stdout);
+}
+
+void print_header(const char* what) {
+  fmt::print(
+      "\n| {} | dispatch us | combine us | pair us | floor us | pair / floor |\n|---|---|---|---|---|---|\n",
+      what);
+}
+
+/// Default algorithms, every routing and format; and what factor 3 costs against 1.
+void print_routings(const Rates& rates, const ExchangeShape& shape, int iterations) {
+  print_header("routing, format");
+  for (const DispatchFormat format : {DispatchFormat::fp8, DispatchFormat::bf16}) {
+    double balanced = 0;
+    for (const double factor : {0.0, 1.0, 2.0, 3.0}) {
+      const RoutingTable table = make_routing(shape, factor);
+      ExchangeOptions options;
+      options.dispatch = format;
+      const Floor floor = floor_of(rates, table, shape, format);
+      const Times times = measure(table, shape, options, iterations);
+      if (factor == 1.0) balanced = times.pair_us;
+      print_row(fmt::format("{}, {}", name_of_routing(factor), name_of(format)), times,
+                floor.dispatch_us + floor.combine_us);
+      if (factor == 3.0)
+        fmt::print("| cost of imbalance at 3.0, {} | | | {:.3f} | | |\n", name_of(format),
+                   times.pair_us / balanced);
+    }
+  }
+}
+
+void print_variants(const Rates& rates, const ExchangeShape& shape, int iterations) {
+  print_header("variant (FP8 dispatch), routing");
+  struct Choice {
+    const char* dispatch;
+    const char* combine;
+    const char* output;
+    CombineFormat format;
+  };
+  constexpr Choice choices[] = {{"direct", "pull", "in_place", CombineFormat::bf16},
+                                {"direct", "pull", "copied", CombineFormat::bf16},
+                                {"dedup", "pull", "in_place", CombineFormat::bf16},
+                                {"rank_major", "pull", "in_place", CombineFormat::bf16},
+                                {"direct", "push", "in_place", CombineFormat::bf16},
+                                {"direct", "prereduce", "in_place", CombineFormat::bf16},
+                                {"rank_major", "prereduce", "in_place", CombineFormat::bf16},
+                                {"direct", "pull", "in_place", CombineFormat::logfmt10}};
+  for (const double factor : {0.0, 3.0}) {
+    const RoutingTable table = make_routing(shape, factor);
+    const Floor floor = floor_of(rates, table, shape, DispatchFormat::fp8);
+    for (const Choice& choice : choices) {
+      ExchangeOptions options;
+      options.combine = choice.format;
+      options.variants = {
+          {"dispatch", choice.dispatch}, {"combine", choice.combine}, {"expert_output", choice.output}};
+      print_row(fmt::format("{}, {}, {}, {}; {}", choice.dispatch, choice.combine, choice.output,
+                            name_of(choice.format), name_of_routing(factor)),
+                measure(table, shape, options, iterations), floor.dispatch_us + floor.combine_us);
+    }
+  }
+}
+
+/// Few bytes: what the waiting costs.
+void print_small(const Rates& rates, int iterations) {
+  ExchangeShape shape;
+  shape.max_tokens = 8;
+  shape.hidden = 2048;
+  const RoutingTable table = make_routing(shape, 0);
+  const Floor floor = floor_of(rates, table, shape, DispatchFormat::fp8);
+  const double barrier = barrier_us(shape);
+  const Times times = measure(table, shape, ExchangeOptions{}, iterations);
+  const double bytes = floor.dispatch_us + floor.combine_us;
+  fmt::print(
+      "\n8 ranks, 8 tokens, hidden 2048: pair {:.0f} us; byte floor {:.0f} us, barrier {:.1f} us; "
+      "pair / (bytes + 4 barriers) = {:.2f}\n",
+      times.pair_us, bytes, barrier, times.pair_us / (bytes + 4 * barrier));
+}
+
 }  // namespace
 }  // namespace epskew
 
@@ -166,23 +274,12 @@ int main(int argc, char** argv) {
   const ExchangeShape shape;
   const Rates rates = measure_rates(threads, shape.hidden, shape.topk);
   fmt::print(
-      "{} cores: copy {:.1f} GB/s read+write, cast {:.2f} us/token, reduce {:.2f} us/token (per core)\n",
-      threads, rates.copy / 1e9, 1e6 * threads / rates.cast, 1e6 * threads / rates.reduce);
-  fmt::print("{:<10} {:<6} {:>10} {:>10} {:>10} {:>10} {:>7}\n", "routing", "format", "dispatch", "combine",
-             "pair", "floor", "ratio");
-  for (const double factor : {0.0, 1.0, 3.0}) {
-    WorkloadSpec spec;
-    if (factor > 0) spec.factor = factor;
-    const RoutingTable table = generate(spec).table;
-    for (const DispatchFormat format : {DispatchFormat::fp8, DispatchFormat::bf16}) {
-      ExchangeOptions options;
-      options.dispatch = format;
-      const Floor floor = floor_of(rates, table, shape, format);
-      const Times times = measure(table, shape, options, iterations);
-      const double total = floor.dispatch_us + floor.combine_us;
-      fmt::print("{:<10} {:<6} {:>10.0f} {:>10.0f} {:>10.0f} {:>10.0f} {:>7.2f}\n",
-                 factor > 0 ? fmt::format("{:.1f}", factor) : "uniform", name_of(format), times.dispatch_us,
-                 times.combine_us, times.pair_us, total, times.pair_us / total);
-    }
-  }
+      "{} cores, {}: copy {:.1f} GB/s read+write, cast {:.2f} us/token and reduce {:.2f} us/token on each "
+      "core\n",
+      threads, cpu::instruction_set(), rates.copy / 1e9, 1e6 * threads / rates.cast,
+      1e6 * threads / rates.reduce);
+  fmt::print("{} iterations; slowest rank of each, median\n", iterations);
+  print_routings(rates, shape, iterations);
+  print_variants(rates, shape, iterations);
+  print_small(rates, 5 * iterations);
 }
