@@ -10,7 +10,9 @@ namespace epskew {
 namespace {
 
 constexpr std::uint16_t smallest_normal = 0x0080;
-constexpr int max_code = 511;
+constexpr float max_code = 511;
+/// Adding and subtracting it rounds to the nearest integer, ties to even, for magnitudes below 2^22.
+constexpr float integer_grid = 0x1.8p23f;
 
 std::array<float, 128> make_log2_mantissas() {
   std::array<float, 128> table{};
@@ -35,38 +37,60 @@ Extremes find_extremes(std::span<const BFloat16> group) {
   return extremes;
 }
 
-int code_of(BFloat16 value, const LogfmtGroup& group) {
-  const BFloat16 magnitude{static_cast<std::uint16_t>(value.bits & 0x7fffu)};
-  if (magnitude.bits < smallest_normal) return 0;
-  const float position = (log2_of(magnitude) - group.lmin) * group.inverse_step + group.rounding;
-  return std::min(static_cast<int>(std::max(position, 0.0f)), max_code);
+float exp2_by_polynomial(float y) {
+  const float whole = (y + integer_grid) - integer_grid;
+  const float f = y - whole;
+  float sum = exp2_coefficients[4];
+  for (int i = 3; i >= 0; --i) sum = sum * f + exp2_coefficients[i];
+  return std::bit_cast<float>(std::bit_cast<std::int32_t>(sum) + (static_cast<std::int32_t>(whole) << 23));
+}
+
+/// Codes of one group; written so that compilers vectorise it.
+void make_codes(std::span<const BFloat16> x, const LogfmtGroup& group,
+                std::array<std::int32_t, scale_group>& codes) {
+  const float* const mantissas = log2_mantissas().data();
+  for (std::size_t i = 0; i < scale_group; ++i) {
+    const int magnitude = x[i].bits & 0x7fff;
+    const float log2 = static_cast<float>((magnitude >> 7) - 127) + mantissas[magnitude & 0x7f];
+    const float position = (log2 - group.lmin) * group.inverse_step + group.rounding;
+    const float bounded = std::min(std::max(position, 0.0f), max_code);
+    codes[i] = magnitude < smallest_normal ? 0 : static_cast<std::int32_t>(bounded);
+  }
 }
 
 void encode_group(std::span<const BFloat16> x, const LogfmtGroup& group, std::byte* out) {
-  std::fill_n(out + scale_group, logfmt10_group_bytes - scale_group, std::byte{0});
+  std::array<std::int32_t, scale_group> codes;
+  make_codes(x, group, codes);
+  for (std::size_t i = 0; i < scale_group; ++i) out[i] = static_cast<std::byte>(codes[i]);
   std::byte* const ninth = out + scale_group;
   std::byte* const signs = ninth + scale_group / 8;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const int code = code_of(x[i], group);
-    out[i] = static_cast<std::byte>(code & 0xff);
-    ninth[i / 8] |= static_cast<std::byte>(code >> 8 << i % 8);
-    signs[i / 8] |= static_cast<std::byte>(x[i].bits >> 15 << i % 8);
+  for (std::size_t byte = 0; byte < scale_group / 8; ++byte) {
+    int code_bits = 0;
+    int sign_bits = 0;
+    for (std::size_t bit = 0; bit < 8; ++bit) {
+      code_bits |= codes[8 * byte + bit] >> 8 << bit;
+      sign_bits |= x[8 * byte + bit].bits >> 15 << bit;
+    }
+    ninth[byte] = static_cast<std::byte>(code_bits);
+    signs[byte] = static_cast<std::byte>(sign_bits);
   }
 }
 
 void decode_group(const std::byte* coded, const LogfmtGroup& group, std::span<BFloat16> x) {
   const std::byte* const ninth = coded + scale_group;
   const std::byte* const signs = ninth + scale_group / 8;
-  const auto bit = [](const std::byte* bits, std::size_t i) {
-    return static_cast<int>(bits[i / 8] >> i % 8 & std::byte{1});
-  };
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const int code = static_cast<int>(coded[i]) | bit(ninth, i) << 8;
-    BFloat16 value{0};
-    if (code > 0)
-      value = to_bfloat16(exp2_polynomial(static_cast<float>(code - 1) * group.step + group.lmin));
-    value.bits = static_cast<std::uint16_t>(value.bits | bit(signs, i) << 15);
-    x[i] = value;
+  std::array<std::int32_t, scale_group> codes;
+  std::array<std::uint32_t, scale_group> sign;
+  for (std::size_t i = 0; i < scale_group; ++i) {
+    codes[i] = static_cast<int>(coded[i]) | (static_cast<int>(ninth[i / 8]) >> i % 8 & 1) << 8;
+    sign[i] = static_cast<std::uint32_t>(signs[i / 8]) >> i % 8 << 15 & 0x8000u;
+  }
+  for (std::size_t i = 0; i < scale_group; ++i) {
+    const float value = exp2_by_polynomial(static_cast<float>(codes[i] - 1) * group.step + group.lmin);
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    const std::uint32_t rounded =
+        (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;  // to_bfloat16 of a finite value
+    x[i].bits = static_cast<std::uint16_t>((codes[i] > 0 ? rounded : 0u) | sign[i]);
   }
 }
 
@@ -88,11 +112,7 @@ float log2_of(BFloat16 magnitude) {
 }
 
 float exp2_polynomial(float y) {
-  const float whole = std::nearbyint(y);
-  const float f = y - whole;
-  float sum = exp2_coefficients[4];
-  for (int i = 3; i >= 0; --i) sum = sum * f + exp2_coefficients[i];
-  return std::bit_cast<float>(std::bit_cast<std::int32_t>(sum) + (static_cast<std::int32_t>(whole) << 23));
+  return exp2_by_polynomial(y);
 }
 
 LogfmtGroup logfmt10_group(BFloat16 smallest, BFloat16 largest) {
@@ -103,8 +123,7 @@ LogfmtGroup logfmt10_group(BFloat16 smallest, BFloat16 largest) {
   group.lmin = std::max(log2_of(smallest), lmax - 32.0f);
   group.step = (lmax - group.lmin) / 510.0f;
   group.inverse_step = 1.0f / group.step;
-  const double step = group.step;
-  group.rounding = static_cast<float>(2.0 - std::log2((1.0 + std::exp2(step)) / 2.0) / step);
+  group.rounding = 1.5f - group.step * 0.0866433976f;  // ln 2 / 8
   return group;
 }
 

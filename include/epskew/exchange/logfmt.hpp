@@ -6,7 +6,8 @@
 /// all its magnitudes are below 1 and not all the same; else it travels as bf16. With lmax = log2 of the
 /// largest magnitude, lmin = max(log2 of the smallest that is not zero, lmax - 32) and step = (lmax - lmin) /
 /// 510, a value is its sign and
-///   code = floor(max((log2|x| - lmin) / step + rounding, 0)), rounding = 2 - log2((1 + 2^step) / 2) / step,
+///   code = floor(max((log2|x| - lmin) / step + rounding, 0)), rounding = 2 - log2((1 + 2^step) / 2) / step
+/// (computed as 3/2 - step·ln2/8, the same to 1e-6 for every step that occurs),
 /// 0 for x = 0, and is decoded as ±2^((code - 1)·step + lmin), rounded to bf16. Magnitudes below 2^-126 count
 /// as zero.
 ///
