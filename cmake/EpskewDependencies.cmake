@@ -6,6 +6,7 @@ find_package(nlohmann_json 3.11 REQUIRED)
 find_package(Boost 1.74 REQUIRED)
 find_path(EPSKEW_RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 find_path(EPSKEW_XXHASH_INCLUDE xxhash.h REQUIRED)
+find_path(EPSKEW_VEGA_DIR vega-view.min.js PATHS /usr/share/javascript/vega REQUIRED)  # libjs-vega: plots of the page
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 pkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)

@@ -12,6 +12,7 @@
 #include "command.hpp"
 #include "epskew/backends/registry.hpp"
 #include "epskew/report/csv.hpp"
+#include "epskew/report/html.hpp"
 #include "epskew/report/json.hpp"
 #include "epskew/report/session.hpp"
 #include "epskew/report/tables.hpp"
@@ -36,12 +37,12 @@ struct BenchFlags {
   std::int64_t warmup = 5;
   double timeout_s = 30;
   bool no_flush = false;
-  std::optional<std::string> json, csv;
+  std::optional<std::string> json, csv, html;
 };
 
 /// Where the results go; made, and thereby checked, before anything runs.
 struct Outputs {
-  std::optional<OutputFile> json, csv;
+  std::optional<OutputFile> json, csv, html;
   std::FILE* text = stdout;  ///< the tables; stderr where a result goes to standard output
 };
 
@@ -68,6 +69,7 @@ void add_flags(CLI::App& command, BenchFlags& flags) {
   command.add_option("--json", flags.json,
                      "write the result file; - for standard output, tables then go to stderr");
   command.add_option("--csv", flags.csv, "write a row for each round and phase; - as for --json");
+  command.add_option("--html", flags.html, "write a page with plots, see epskew report; - as for --json");
 }
 
 int checked_count(std::int64_t value, std::int64_t least, const char* flag) {
@@ -131,8 +133,11 @@ Outputs outputs_of(const BenchFlags& flags) {
   Outputs outputs;
   if (flags.json) outputs.json.emplace("--json", *flags.json);
   if (flags.csv) outputs.csv.emplace("--csv", *flags.csv);
-  const int to_stdout =
-      (outputs.json && outputs.json->is_stdout()) + (outputs.csv && outputs.csv->is_stdout());
+  if (flags.html) outputs.html.emplace("--html", *flags.html);
+  int to_stdout = 0;
+  for (const auto* output : {&outputs.json, &outputs.csv, &outputs.html}) {
+    to_stdout += *output && (*output)->is_stdout();
+  }
   if (to_stdout > 1) {
     throw UsageError(
         "standard output is asked for twice (two results would run into each other); give one a file name");
@@ -225,6 +230,7 @@ void run_bench(const BenchFlags& flags, const std::vector<std::string>& argv) {
   fmt::print(outputs.text, "{}", tables(*record));
   if (outputs.json) outputs.json->write(to_json(*record));
   if (outputs.csv) outputs.csv->write(to_csv(*record));
+  if (outputs.html) outputs.html->write(report_page(std::vector{NamedRecord{record->host.name, *record}}));
 }
 
 }  // namespace

@@ -15,5 +15,7 @@ void add_fit(CLI::App& app, const std::vector<std::string>& argv);
 void add_gen(CLI::App& app);
 void add_info(CLI::App& app);
 void add_inspect(CLI::App& app);
+void add_report(CLI::App& app);
+void add_compare(CLI::App& app);
 
 }  // namespace epskew::app

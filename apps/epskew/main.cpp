@@ -37,6 +37,8 @@ int main(int argc, char** argv) {
   epskew::app::add_gen(app);
   epskew::app::add_inspect(app);
   epskew::app::add_info(app);
+  epskew::app::add_report(app);
+  epskew::app::add_compare(app);
   try {
     app.parse(argc, argv);
     return ok;

@@ -31,20 +31,21 @@ double quantile(std::vector<double>& values, double q) {
   return *at + (h - static_cast<double>(below)) * (next - *at);
 }
 
-double resampled_median(std::span<const double> samples, RandomStream& random, std::vector<double>& scratch) {
+double resampled_quantile(std::span<const double> samples, double q, RandomStream& random,
+                          std::vector<double>& scratch) {
   scratch.resize(samples.size());
   for (double& value : scratch) value = samples[random.below(static_cast<std::uint32_t>(samples.size()))];
-  return quantile(scratch, 0.5);
+  return quantile(scratch, q);
 }
 
 std::vector<double> bootstrap_ratios(std::span<const double> numerator, std::span<const double> denominator,
-                                     std::uint64_t seed) {
+                                     double q, std::uint64_t seed) {
   RandomStream random(seed, bootstrap_stream);
   std::vector<double> scratch;
   std::vector<double> ratios(num_resamples);
   for (double& ratio : ratios) {
-    const double top = resampled_median(numerator, random, scratch);
-    ratio = top / resampled_median(denominator, random, scratch);
+    const double top = resampled_quantile(numerator, q, random, scratch);
+    ratio = top / resampled_quantile(denominator, q, random, scratch);
   }
   return ratios;
 }
@@ -78,15 +79,21 @@ Summary summarise(std::span<const double> samples) {
   return summary;
 }
 
-std::optional<RatioInterval> ratio_of_medians(std::span<const double> numerator,
-                                              std::span<const double> denominator, std::uint64_t seed) {
+std::optional<RatioInterval> ratio_of_quantiles(std::span<const double> numerator,
+                                                std::span<const double> denominator, double q,
+                                                std::uint64_t seed) {
   if (std::min(numerator.size(), denominator.size()) < min_samples_for_ratio) return std::nullopt;
-  const auto top = percentile(numerator, 0.5);
-  const auto bottom = percentile(denominator, 0.5);
+  const auto top = percentile(numerator, q);
+  const auto bottom = percentile(denominator, q);
   // Times are positive; a clock that saw no time pass at all supports no ratio.
   if (!top || !bottom || *std::min_element(denominator.begin(), denominator.end()) <= 0) return std::nullopt;
-  std::vector<double> ratios = bootstrap_ratios(numerator, denominator, seed);
+  std::vector<double> ratios = bootstrap_ratios(numerator, denominator, q, seed);
   return RatioInterval{*top / *bottom, quantile(ratios, 0.025), quantile(ratios, 0.975)};
+}
+
+std::optional<RatioInterval> ratio_of_medians(std::span<const double> numerator,
+                                              std::span<const double> denominator, std::uint64_t seed) {
+  return ratio_of_quantiles(numerator, denominator, 0.5, seed);
 }
 
 }  // namespace epskew

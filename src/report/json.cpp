@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "epskew/support/error.hpp"
+#include "report/consistency.hpp"
 #include "report/json_fields.hpp"
 
 namespace epskew {
@@ -85,13 +86,16 @@ std::string to_json(const Record& record) {
 Record from_json(std::string_view text, const std::string& source) {
   const json file = parse(text, source);
   check_version(file, source);
+  Record record;
   try {
-    return file.get<Record>();
+    file.get_to(record);
   } catch (const std::exception& error) {
     throw UsageError(
         fmt::format("{} is not a complete epskew result file ({}); run the benchmark again with --json",
                     source, reason(error)));
   }
+  check_consistent(record, source);
+  return record;
 }
 
 Record read_record(const std::filesystem::path& file) {

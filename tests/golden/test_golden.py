@@ -12,7 +12,7 @@ import unittest
 from validate_schema import first_problem, load
 
 HERE = pathlib.Path(__file__).parent
-FILES = ["sample.csv", "sample.json", "sample.txt"]
+FILES = ["sample.csv", "sample.json", "sample.txt", "sample.html"]
 RENDERER = None
 
 

@@ -26,8 +26,12 @@ struct RatioInterval {
   double low = 1;
   double high = 1;
 };
-/// median(numerator) / median(denominator) and its 95 % percentile-bootstrap interval, resampling both,
-/// `seed` fixed. nullopt where either has fewer than 5 samples.
+/// The q-quantile of the numerator over that of the denominator and its 95 % percentile-bootstrap interval,
+/// resampling both, `seed` fixed. nullopt where either has fewer than max(5, min_samples_for(q)) samples.
+std::optional<RatioInterval> ratio_of_quantiles(std::span<const double> numerator,
+                                                std::span<const double> denominator, double q,
+                                                std::uint64_t seed);
+/// The same at q = 1/2.
 std::optional<RatioInterval> ratio_of_medians(std::span<const double> numerator,
                                               std::span<const double> denominator, std::uint64_t seed);
 

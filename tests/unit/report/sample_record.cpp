@@ -39,7 +39,7 @@ RoundRecord round_of(const char* label, std::optional<double> factor, std::int64
   round.workload = {factor ? "lognormal" : "uniform", {}, 7, "0123456789abcdef0123456789abcdef", 2.0, 1.125};
   if (factor) round.workload.parameters["sigma"] = 0.5;
   round.load.rank = round.load.message = load_of(first, second);
-  round.load.expert = load_of(first, second);
+  round.load.expert = measure_loads(std::vector{first / 2, first - first / 2, second / 4, second - second / 4});
   round.load.selections = {first / 2, second / 2, first - first / 2, second - second / 2};
   round.load.messages = round.load.selections;
   round.load.hot_over_others = static_cast<double>(second) / static_cast<double>(first);

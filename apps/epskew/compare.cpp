@@ -1,0 +1,85 @@
+#include "epskew/report/compare.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "command.hpp"
+#include "epskew/report/json.hpp"
+#include "epskew/support/error.hpp"
+#include "epskew/support/output_file.hpp"
+
+namespace epskew::app {
+namespace {
+
+struct CompareArguments {
+  std::string a;
+  std::string b;
+  std::vector<std::string> phases;
+  CompareOptions options;
+  std::string json_target;
+};
+
+std::vector<Phase> phases_of_names(const std::vector<std::string>& names) {
+  std::vector<Phase> phases;
+  for (const std::string& name : names) {
+    const auto known = all_phases();
+    const auto found =
+        std::find_if(known.begin(), known.end(), [&](Phase phase) { return name_of(phase) == name; });
+    if (found == known.end()) {
+      std::string all;
+      for (const Phase phase : known) all += (all.empty() ? "" : ", ") + std::string(name_of(phase));
+      throw UsageError(
+          fmt::format("--phase {} is unknown (there is no such phase); choose from {}", name, all));
+    }
+    phases.push_back(*found);
+  }
+  return phases;
+}
+
+/// Ends the program with exit code 1, after the table has told everything.
+void throw_if_failed(const Comparison& comparison) {
+  const auto failures = comparison.failures();
+  if (failures.empty()) return;
+  const ComparedPhase& first = *failures.front();
+  throw std::runtime_error(fmt::format(
+      "{} of round {} takes {:.3f} times as long in B ({:.3f}-{:.3f}, above {}){}", name_of(first.phase),
+      first.round, first.p50.ratio->ratio, first.p50.ratio->low, first.p50.ratio->high,
+      *comparison.fail_above, failures.size() > 1 ? fmt::format(", and {} more", failures.size() - 1) : ""));
+}
+
+void run_compare(CompareArguments& arguments) {
+  std::optional<OutputFile> json;
+  if (!arguments.json_target.empty()) json.emplace("--json", arguments.json_target);
+  if (!arguments.phases.empty()) arguments.options.phases = phases_of_names(arguments.phases);
+  const Comparison comparison = compare({arguments.a, read_record(arguments.a)},
+                                        {arguments.b, read_record(arguments.b)}, arguments.options);
+  if (json) json->write(to_json(comparison));
+  if (!json || !json->is_stdout()) fmt::print("{}", comparison_table(comparison));
+  throw_if_failed(comparison);
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app) {
+  const auto arguments = std::make_shared<CompareArguments>();
+  CLI::App* command = app.add_subcommand(
+      "compare", "two result files: ratios B/A of the slowest rank's p50 and p99 with bootstrap intervals");
+  command->add_option("A", arguments->a, "result file of bench --json: the reference")->required();
+  command->add_option("B", arguments->b, "result file that is held against it")->required();
+  command->add_option("--phase", arguments->phases,
+                      "phases to compare (default: dispatch_combine dispatch combine)");
+  command->add_option("--fail-above", arguments->options.fail_above,
+                      "exit code 1 where the whole interval of a p50 ratio lies above this limit, e.g. 1.05");
+  command->add_flag("--allow-different-routing", arguments->options.allow_different_routing,
+                    "compare rounds of different routing digests, and runs of different shapes");
+  command->add_option("--json", arguments->json_target, "the comparison as JSON; - for standard output");
+  command->callback([arguments] { run_compare(*arguments); });
+}
+
+}  // namespace epskew::app

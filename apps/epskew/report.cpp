@@ -1,0 +1,54 @@
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command.hpp"
+#include "epskew/report/html.hpp"
+#include "epskew/report/json.hpp"
+#include "epskew/support/output_file.hpp"
+
+namespace epskew::app {
+namespace {
+
+struct ReportArguments {
+  std::vector<std::string> results;
+  std::string output;
+};
+
+/// File names without folder and extension, or the paths themselves where those would not tell the files
+/// apart.
+std::vector<std::string> short_names(const std::vector<std::string>& paths) {
+  std::vector<std::string> names;
+  for (const std::string& path : paths) {
+    const std::string name = std::filesystem::path(path).stem().string();
+    for (const std::string& other : names) {
+      if (other == name) return paths;
+    }
+    names.push_back(name);
+  }
+  return names;
+}
+
+void write_report(const ReportArguments& arguments) {
+  const OutputFile output("-o", arguments.output);
+  const std::vector<std::string> names = short_names(arguments.results);
+  std::vector<NamedRecord> results;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    results.push_back({names[i], read_record(arguments.results[i])});
+  output.write(report_page(results));
+}
+
+}  // namespace
+
+void add_report(CLI::App& app) {
+  const auto arguments = std::make_shared<ReportArguments>();
+  CLI::App* command =
+      app.add_subcommand("report", "one self-contained HTML page from result files of bench --json");
+  command->add_option("RESULT", arguments->results, "result files; several are drawn over one another")
+      ->required();
+  command->add_option("-o,--output", arguments->output, "the page; - for standard output")->required();
+  command->callback([arguments] { write_report(*arguments); });
+}
+
+}  // namespace epskew::app

@@ -1,0 +1,23 @@
+# Run with cmake -P by epskew_embed(): writes OUTPUT, a C++ source that defines epskew::assets::SYMBOL.
+set(text "")
+foreach(path IN LISTS FILES)
+  file(READ "${path}" content)
+  string(APPEND text "${content}")
+endforeach()
+foreach(module IN LISTS MODULES)
+  string(REGEX REPLACE "=.*" "" name "${module}")
+  string(REGEX REPLACE "^[^=]*=" "" path "${module}")
+  file(READ "${path}" content)
+  string(REGEX REPLACE "//# sourceMappingURL=[^\n]*" "" content "${content}")
+  string(APPEND text "epskewModule(\"${name}\", function (module, exports, require) {\n${content}\n});\n")
+endforeach()
+# The text ends up inside a <script> or <style> element, and inside a raw string literal.
+string(TOLOWER "${text}" lower)
+foreach(forbidden "</script" "</style" "<!--" ")epskew\"")
+  string(FIND "${lower}" "${forbidden}" at)
+  if(NOT at EQUAL -1)
+    message(FATAL_ERROR "${SYMBOL} contains ${forbidden} (it would end the element or literal it is embedded in)")
+  endif()
+endforeach()
+file(WRITE "${OUTPUT}" "#include \"report/html/assets.hpp\"\n\nnamespace epskew::assets {\n"
+  "const std::string_view ${SYMBOL} = R\"epskew(${text})epskew\";\n}  // namespace epskew::assets\n")

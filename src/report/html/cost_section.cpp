@@ -1,0 +1,62 @@
+#include "report/html/sections.hpp"
+
+namespace epskew {
+namespace {
+
+void add_row(const RoundSource& source, const NamedRecord& result, const RoundRecord& round, Phase which,
+             Table& table) {
+  const std::string name{name_of(which)};
+  const auto cost = round.cost_of_imbalance->phases.find(name);
+  if (cost == round.cost_of_imbalance->phases.end()) return;
+  const std::string path = "cost_of_imbalance/phases/" + name + "/";
+  const RatioInterval& interval = cost->second;
+  const bool holds_one = interval.low <= 1 && interval.high >= 1;
+  table.rows.push_back({words(result.name), words(phase_title(which)), words(round_name(round)),
+                        decimal(interval.ratio, 2, source.at(path + "ratio")),
+                        decimal(interval.low, 2, source.at(path + "low")),
+                        decimal(interval.high, 2, source.at(path + "high")),
+                        words(holds_one            ? "no difference seen"
+                              : interval.ratio > 1 ? "slower"
+                                                   : "faster")});
+}
+
+}  // namespace
+
+Section cost_section(Results results) {
+  Figure figure;
+  figure.id = "cost-plot";
+  figure.title = "How many times as long as balanced";
+  figure.note =
+      "Slowest-rank median of a round over that of the balanced round of the same run, with its 95 % "
+      "bootstrap "
+      "interval. Where the interval holds 1, no difference was seen.";
+  figure.plot = {{"kind", "bars"},
+                 {"roles",
+                  {{"category", "round"},
+                   {"value", "ratio"},
+                   {"lo", "low"},
+                   {"hi", "high"},
+                   {"series", "result"},
+                   {"facet", "phase"}}},
+                 {"unit", "×"},
+                 {"baseline", 1},
+                 {"xTitle", "time / time of the balanced round"}};
+  figure.table.caption = "Cost of imbalance";
+  figure.table.columns = {"result", "phase", "round", "ratio", "low", "high", "reading"};
+  for (const Phase phase : plotted_phases) {
+    for_each_round(results,
+                   [&](const RoundSource& source, const NamedRecord& result, const RoundRecord& round) {
+                     if (round.cost_of_imbalance) add_row(source, result, round, phase, figure.table);
+                   });
+  }
+  Section section{"cost", "Cost of imbalance", "", {}};
+  if (figure.table.rows.empty()) {
+    section.lead = "Not in these results: a cost needs a balanced round (factor 1.0) and enough iterations.";
+    return section;
+  }
+  drop_single_result(results, figure.table);
+  section.figures.push_back(std::move(figure));
+  return section;
+}
+
+}  // namespace epskew

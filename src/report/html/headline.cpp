@@ -1,0 +1,197 @@
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "report/html/sections.hpp"
+
+namespace epskew {
+namespace {
+
+/// The round that the headline is about: of those with a cost, the one with the largest realised factor.
+std::optional<std::size_t> costliest_round(const Record& record) {
+  std::optional<std::size_t> found;
+  for (std::size_t i = 0; i < record.rounds.size(); ++i) {
+    if (!record.rounds[i].cost_of_imbalance) continue;
+    if (!found || record.rounds[i].load.rank.factor > record.rounds[*found].load.rank.factor) found = i;
+  }
+  return found;
+}
+
+Value factor_of(const RoundRecord& round, const RoundSource& source) {
+  if (round.target_factor) return {round.label, *round.target_factor, source.at("target_factor")};
+  return decimal(round.load.rank.factor, 2, source.at("load/rank/factor"));
+}
+
+/// The rank that is slowest most often, and in how many of the iterations.
+struct PaceSetter {
+  std::size_t rank = 0;
+  std::int64_t iterations = 0;
+  std::int64_t of = 0;
+  bool clear() const { return 2 * iterations > of; }
+};
+
+std::optional<PaceSetter> pace_setter(const RoundRecord& round) {
+  const auto& phase = round.phase(Phase::dispatch_combine);
+  if (!phase || phase->times_slowest.empty()) return std::nullopt;
+  const auto& times = phase->times_slowest;
+  const auto most = std::max_element(times.begin(), times.end());
+  return PaceSetter{static_cast<std::size_t>(most - times.begin()), *most,
+                    std::accumulate(times.begin(), times.end(), std::int64_t{0})};
+}
+
+Sentence cost_sentence(const RoundRecord& round, const RoundSource& source) {
+  const CostRecord& cost = *round.cost_of_imbalance;
+  const Value ratio = decimal(cost.ratio, 2, source.at("cost_of_imbalance/ratio"));
+  const Value low = decimal(cost.low, 2, source.at("cost_of_imbalance/low"));
+  const Value high = decimal(cost.high, 2, source.at("cost_of_imbalance/high"));
+  Sentence out = {words("At imbalance factor "), factor_of(round, source)};
+  if (cost.low <= 1 && cost.high >= 1) {
+    out.push_back(words(", dispatch + combine shows no difference from balanced: "));
+    out.insert(out.end(), {ratio, words("× ("), low, words("–"), high, words(")")});
+    return out;
+  }
+  out.push_back(words(", dispatch + combine takes "));
+  out.insert(out.end(), {ratio, words("× ("), low, words("–"), high, words(") as long as balanced")});
+  if (const auto setter = pace_setter(round); setter && setter->clear()) {
+    out.insert(out.end(),
+               {words("; rank "), integer(static_cast<std::int64_t>(setter->rank)), words(" sets the pace")});
+  }
+  return out;
+}
+
+Sentence time_sentence(const RoundRecord& round, const RoundSource& source) {
+  const auto& phase = round.phase(Phase::dispatch_combine);
+  if (!phase) return {words("Round " + round.label + " has no times of dispatch + combine")};
+  return {words("At imbalance factor "), factor_of(round, source), words(", dispatch + combine takes "),
+          amount(phase->slowest_rank.p50, source.at("timing/dispatch_combine/slowest_rank/p50")),
+          words(" µs on the slowest rank")};
+}
+
+void add_reference(const NamedRecord& result, const RoundRecord& round, const RoundSource& source,
+                   Sentence& out) {
+  const auto& phase = round.phase(Phase::dispatch_combine);
+  if (!round.cost_of_imbalance || !phase) return;
+  const auto& rounds = result.record.rounds;
+  const auto balanced = std::find_if(rounds.begin(), rounds.end(), [&](const RoundRecord& other) {
+    return other.label == round.cost_of_imbalance->reference;
+  });
+  if (balanced == rounds.end() || !balanced->phase(Phase::dispatch_combine)) return;
+  const RoundSource there{source.result, static_cast<std::size_t>(balanced - rounds.begin())};
+  const std::string median = "timing/dispatch_combine/slowest_rank/p50";
+  out.insert(out.end(),
+             {words("The slowest rank needs "), amount(phase->slowest_rank.p50, source.at(median)),
+              words(" µs against "),
+              amount(balanced->phase(Phase::dispatch_combine)->slowest_rank.p50, there.at(median)),
+              words(" µs in the balanced round (medians of "), integer(phase->samples_us.iterations()),
+              words(" iterations; the range is a 95 % bootstrap interval). ")});
+}
+
+void add_pace(const RoundRecord& round, const RoundSource& source, Sentence& out) {
+  const auto setter = pace_setter(round);
+  if (!setter || setter->of == 0) return;
+  const auto rank = static_cast<std::int64_t>(setter->rank);
+  const Value share =
+      decimal(100.0 * static_cast<double>(setter->iterations) / static_cast<double>(setter->of), 0);
+  out.insert(out.end(),
+             {words(setter->clear() ? "Rank " : "No single rank sets the pace; rank "), integer(rank),
+              words(setter->clear() ? " is the slowest in " : " is the slowest most often, in "), share,
+              words(" % of iterations")});
+  const int hot = round.load.rank.hot;
+  out.push_back(words(hot == rank ? "; it is the hot rank, with " : "; the hot rank is rank "));
+  if (hot != rank) out.insert(out.end(), {integer(hot, source.at("load/rank/hot")), words(", with ")});
+  out.insert(out.end(), {integer(round.load.rank.max, source.at("load/rank/max")),
+                         words(" selections against a mean of "),
+                         amount(round.load.rank.mean, source.at("load/rank/mean")), words(". ")});
+}
+
+void add_oracle(const NamedRecord& result, Sentence& out) {
+  for (const RoundRecord& round : result.record.rounds) {
+    for (const auto& verdict : {round.oracle.before, round.oracle.after}) {
+      if (verdict && *verdict != "passed") {
+        out.push_back(words("The oracle found a wrong result in round " + round.label + ": " + *verdict +
+                            ". Its times mean nothing. "));
+        return;
+      }
+      if (!verdict) {
+        out.push_back(words("Round " + round.label + " was not checked by the oracle. "));
+        return;
+      }
+    }
+  }
+  out.push_back(words("The oracle passed before and after every round."));
+}
+
+struct Statement {
+  Sentence headline;
+  Sentence support;
+};
+
+Statement state(const NamedRecord& result, std::size_t index) {
+  const Record& record = result.record;
+  if (record.rounds.empty()) return {{words("This result has no rounds")}, {}};
+  const auto costliest = costliest_round(record);
+  const RoundSource source{index, costliest.value_or(hottest_round(record))};
+  const RoundRecord& round = record.rounds[source.round];
+  Statement out;
+  out.headline = costliest ? cost_sentence(round, source) : time_sentence(round, source);
+  add_reference(result, round, source, out.support);
+  add_pace(round, source, out.support);
+  add_oracle(result, out.support);
+  return out;
+}
+
+/// "At imbalance factor 3.0, dispatch + combine takes 1.73× to 1.95× as long as balanced in 2 results", where
+/// all results were run at that factor.
+Sentence common_sentence(Results results) {
+  const Value count = integer(static_cast<std::int64_t>(results.size()));
+  const Sentence general = {words("What imbalance costs, in "), count, words(" results")};
+  std::optional<RoundSource> least, most;
+  const auto round_at = [&](const RoundSource& at) -> const RoundRecord& {
+    return results[at.result].record.rounds[at.round];
+  };
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const auto costliest = costliest_round(results[i].record);
+    if (!costliest) return general;
+    const RoundSource here{i, *costliest};
+    if (!least) least = most = here;
+    if (!round_at(here).target_factor || round_at(here).target_factor != round_at(*least).target_factor)
+      return general;
+    const double ratio = round_at(here).cost_of_imbalance->ratio;
+    if (ratio < round_at(*least).cost_of_imbalance->ratio) least = here;
+    if (ratio > round_at(*most).cost_of_imbalance->ratio) most = here;
+  }
+  const auto ratio_of = [&](const RoundSource& at) {
+    return decimal(round_at(at).cost_of_imbalance->ratio, 2, at.at("cost_of_imbalance/ratio"));
+  };
+  return {words("At imbalance factor "),
+          factor_of(round_at(*least), *least),
+          words(", dispatch + combine takes "),
+          ratio_of(*least),
+          words("× to "),
+          ratio_of(*most),
+          words("× as long as balanced in "),
+          count,
+          words(" results")};
+}
+
+}  // namespace
+
+void write_headline(Results results, Page& page) {
+  if (results.size() == 1) {
+    Statement only = state(results.front(), 0);
+    page.headline = std::move(only.headline);
+    page.support.push_back(std::move(only.support));
+    return;
+  }
+  page.headline = common_sentence(results);
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    Statement each = state(results[i], i);
+    Sentence paragraph = {words(results[i].name + ": ")};
+    paragraph.insert(paragraph.end(), each.headline.begin(), each.headline.end());
+    paragraph.push_back(words(". "));
+    paragraph.insert(paragraph.end(), each.support.begin(), each.support.end());
+    page.support.push_back(std::move(paragraph));
+  }
+}
+
+}  // namespace epskew

@@ -1,0 +1,126 @@
+#include <algorithm>
+
+#include "report/html/sections.hpp"
+
+namespace epskew {
+namespace {
+
+/// The slowest-rank p50 of the exactly balanced round, if there is one: the line every other round is held
+/// against.
+std::optional<double> balanced_p50(const Record& record, Phase phase) {
+  for (const RoundRecord& round : record.rounds) {
+    if (round.target_factor == 1.0 && round.phase(phase)) return round.phase(phase)->slowest_rank.p50;
+  }
+  return std::nullopt;
+}
+
+void add_rows(const RoundSource& source, const NamedRecord& result, const RoundRecord& round, Phase which,
+              Table& table) {
+  const auto& phase = round.phase(which);
+  if (!phase) return;
+  const std::string slowest = "timing/" + std::string(name_of(which)) + "/slowest_rank/";
+  table.rows.push_back({words(result.name), words(phase_title(which)), words(round_name(round)),
+                        decimal(round.load.rank.factor, 3, source.at("load/rank/factor")),
+                        amount(phase->slowest_rank.p50, source.at(slowest + "p50")),
+                        amount(percentile(slowest_rank(phase->samples_us), 0.1)),
+                        amount(phase->slowest_rank.p99, source.at(slowest + "p99")),
+                        amount(balanced_p50(result.record, which)),
+                        decimal(round.workload.uniform_floor, 3, source.at("workload/uniform_floor"))});
+}
+
+Figure latency_figure(Results results) {
+  Figure figure;
+  figure.id = "latency-plot";
+  figure.title = "Latency of the slowest rank against the imbalance factor";
+  figure.note =
+      "Line and marks: median over iterations of the slowest rank's time. Band: 10th to 99th percentile. "
+      "Dotted: the balanced round. Dashed: the factor that uniform random routing has by chance alone.";
+  const bool replayed = std::none_of(results.begin(), results.end(), [](const NamedRecord& result) {
+    return std::any_of(result.record.rounds.begin(), result.record.rounds.end(),
+                       [](const RoundRecord& round) { return round.target_factor.has_value(); });
+  });
+  figure.plot = {{"kind", "lines"},
+                 {"roles",
+                  {{"x", "factor"},
+                   {"y", "p50 (µs)"},
+                   {"lo", "p10 (µs)"},
+                   {"hi", "p99 (µs)"},
+                   {"series", "result"},
+                   {"facet", "phase"},
+                   {"hline", "balanced p50 (µs)"},
+                   {"vline", "uniform floor"}}},
+                 {"join", !replayed},
+                 {"xTitle", "realised imbalance factor (hot rank / mean)"},
+                 {"yTitle", "µs"},
+                 {"hlineLabel", "balanced"},
+                 {"vlineLabel", "uniform floor"}};
+  figure.table.caption = "Slowest-rank latency by round";
+  figure.table.columns = {"result",       "phase",    "round",    "factor",
+                          "p50 (µs)",     "p10 (µs)", "p99 (µs)", "balanced p50 (µs)",
+                          "uniform floor"};
+  for (const Phase phase : plotted_phases) {
+    for_each_round(results,
+                   [&](const RoundSource& source, const NamedRecord& result, const RoundRecord& round) {
+                     add_rows(source, result, round, phase, figure.table);
+                   });
+  }
+  drop_single_result(results, figure.table);
+  return figure;
+}
+
+void add_quantiles(const NamedRecord& result, const RoundRecord& round, Phase which, Table& table) {
+  if (!round.phase(which)) return;
+  const std::vector<double> slowest = slowest_rank(round.phase(which)->samples_us);
+  for (int percent = 1; percent < 100; ++percent) {
+    const auto time = percentile(slowest, percent / 100.0);
+    if (!time) continue;
+    table.rows.push_back({words(result.name), words(phase_title(which)), words(round_name(round)),
+                          amount(time), integer(percent)});
+  }
+}
+
+Figure distribution_figure(Results results) {
+  // A line a round is readable for a handful of rounds; a replayed trace has hundreds, which are chosen
+  // instead.
+  const bool few = std::all_of(results.begin(), results.end(),
+                               [](const NamedRecord& result) { return result.record.rounds.size() <= 8; });
+  Figure figure;
+  figure.id = "distribution-plot";
+  figure.title = "Distribution of the slowest rank's time";
+  figure.note =
+      "Share of iterations that were done within a time, 1st to 99th percentile where there are enough "
+      "samples. "
+      "The time axis is logarithmic.";
+  figure.plot = {{"kind", "lines"},
+                 {"roles",
+                  {{"x", "time (µs)"},
+                   {"y", "iterations within (%)"},
+                   {"series", few ? "round" : "result"},
+                   {"facet", "phase"}}},
+                 {"select", nlohmann::json::array({few ? "result" : "round"})},
+                 {"points", false},
+                 {"xLog", true},
+                 {"yMax", 100},
+                 {"xTitle", "µs"},
+                 {"yTitle", "% of iterations within"}};
+  figure.table.caption = "Quantiles of the slowest rank's time";
+  figure.table.columns = {"result", "phase", "round", "time (µs)", "iterations within (%)"};
+  for (const Phase phase : plotted_phases) {
+    for_each_round(results, [&](const RoundSource&, const NamedRecord& result, const RoundRecord& round) {
+      add_quantiles(result, round, phase, figure.table);
+    });
+  }
+  drop_single_result(results, figure.table);
+  return figure;
+}
+
+}  // namespace
+
+Section latency_section(Results results) {
+  return {"latency",
+          "Latency",
+          "The slowest rank sets the pace of the exchange, so its time is shown, not a mean over ranks.",
+          {latency_figure(results), distribution_figure(results)}};
+}
+
+}  // namespace epskew

@@ -1,0 +1,61 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "epskew/report/html.hpp"
+#include "epskew/support/error.hpp"
+#include "report/html/sections.hpp"
+#include "report/html/write_page.hpp"
+
+namespace epskew {
+namespace {
+
+std::string eyebrow(Results results) {
+  const Record& first = results.front().record;
+  const ConfigRecord& config = first.config;
+  const std::string shape =
+      fmt::format("{} ranks, {} tokens a rank at most, hidden {}, top-{} of {} experts", config.num_ranks,
+                  config.max_tokens, config.hidden, config.topk, config.num_experts);
+  if (results.size() > 1) return fmt::format("epskew report · {} results · {}", results.size(), shape);
+  return fmt::format("epskew report · {} backend · {} · {}", config.backend, shape, first.created);
+}
+
+}  // namespace
+
+std::string round_name(const RoundRecord& round) {
+  return round.target_factor ? "factor " + round.label : round.label;
+}
+
+std::string phase_title(Phase phase) {
+  return phase == Phase::dispatch_combine ? "dispatch + combine" : std::string(name_of(phase));
+}
+
+std::size_t hottest_round(const Record& record) {
+  const auto hottest = std::max_element(
+      record.rounds.begin(), record.rounds.end(),
+      [](const RoundRecord& a, const RoundRecord& b) { return a.load.rank.factor < b.load.rank.factor; });
+  return hottest == record.rounds.end() ? 0 : static_cast<std::size_t>(hottest - record.rounds.begin());
+}
+
+void drop_single_result(Results results, Table& table) {
+  if (results.size() > 1) return;
+  table.columns.erase(table.columns.begin());
+  for (auto& row : table.rows) row.erase(row.begin());
+}
+
+std::string report_page(std::span<const NamedRecord> results) {
+  if (results.empty()) {
+    throw UsageError("no result to report (a page needs at least one); name a file written by bench --json");
+  }
+  Page page;
+  page.title = results.size() == 1 ? "epskew: " + results.front().name
+                                   : fmt::format("epskew: {} results", results.size());
+  page.eyebrow = eyebrow(results);
+  write_headline(results, page);
+  page.sections = {latency_section(results), cost_section(results),      load_section(results),
+                   traffic_section(results), rank_section(results),      bandwidth_section(results),
+                   table_section(results),   provenance_section(results)};
+  return write_page(page);
+}
+
+}  // namespace epskew

@@ -1,0 +1,48 @@
+#pragma once
+
+/// The parts of the report page, one function and one file each, in reading order.
+
+#include <span>
+#include <string>
+
+#include "epskew/report/html.hpp"
+#include "report/html/number.hpp"
+#include "report/html/page.hpp"
+
+namespace epskew {
+
+using Results = std::span<const NamedRecord>;
+
+/// Fills in Page::headline and Page::support.
+void write_headline(Results results, Page& page);
+
+Section latency_section(Results results);
+Section cost_section(Results results);
+Section load_section(Results results);
+Section traffic_section(Results results);
+Section rank_section(Results results);
+Section bandwidth_section(Results results);
+Section table_section(Results results);
+Section provenance_section(Results results);
+
+/// What readers call a round: "factor 3.0", "uniform", "layer 7 window 0".
+std::string round_name(const RoundRecord& round);
+/// "dispatch + combine" for the pair, else the phase's name.
+std::string phase_title(Phase phase);
+/// The phases of the plots: the pair first.
+inline constexpr Phase plotted_phases[] = {Phase::dispatch_combine, Phase::dispatch, Phase::combine};
+/// Round with the largest realised factor; 0 for a result without rounds.
+std::size_t hottest_round(const Record& record);
+/// The first column of every table names the result; with a single result it says nothing and goes.
+void drop_single_result(Results results, Table& table);
+
+/// Calls visit(result index, round index, result, round) for every round of every result.
+template <class Visit>
+void for_each_round(Results results, Visit visit) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const auto& rounds = results[i].record.rounds;
+    for (std::size_t j = 0; j < rounds.size(); ++j) visit(RoundSource{i, j}, results[i], rounds[j]);
+  }
+}
+
+}  // namespace epskew

@@ -1,0 +1,236 @@
+#include <gtest/gtest.h>
+
+#include <regex>
+
+#include "epskew/report/html.hpp"
+#include "epskew/report/json.hpp"
+#include "epskew/support/error.hpp"
+#include "report/html/number.hpp"
+#include "report/html/sections.hpp"
+#include "report/html/write_page.hpp"
+#include "unit/report/sample_record.hpp"
+
+namespace epskew {
+namespace {
+
+/// Words and numbers of a sentence, as a reader sees them.
+std::string text_of(const Sentence& sentence) {
+  std::string out;
+  for (const Value& value : sentence) out += value.text;
+  return out;
+}
+
+Page headline_of(const std::vector<NamedRecord>& results) {
+  Page page;
+  write_headline(results, page);
+  return page;
+}
+
+NamedRecord sample(double ratio, double low, double high) {
+  NamedRecord result{"a", test::sample_record()};
+  result.record.rounds[2].cost_of_imbalance = CostRecord{ratio, low, high, "1.0", {}};
+  return result;
+}
+
+TEST(Headline, StatesCostFactorAndPaceSetter) {
+  const Page page = headline_of({sample(1.424, 1.38, 1.47)});
+
+  EXPECT_EQ(text_of(page.headline),
+            "At imbalance factor 1.5, dispatch + combine takes 1.42× (1.38–1.47) as long as balanced; rank 1 "
+            "sets the "
+            "pace");
+  // sample_record: rank 1 takes 48..51 µs in the skewed round, 32..35 in the balanced one.
+  EXPECT_EQ(
+      text_of(page.support.at(0)),
+      "The slowest rank needs 49.5 µs against 33.5 µs in the balanced round (medians of 4 iterations; the "
+      "range is "
+      "a 95 % bootstrap interval). Rank 1 is the slowest in 100 % of iterations; it is the hot rank, with 48 "
+      "selections against a mean of 32.0. The oracle passed before and after every round.");
+}
+
+TEST(Headline, ClaimsNoDifferenceWhereTheIntervalHoldsOne) {
+  const Page page = headline_of({sample(1.02, 0.97, 1.08)});
+
+  EXPECT_EQ(
+      text_of(page.headline),
+      "At imbalance factor 1.5, dispatch + combine shows no difference from balanced: 1.02× (0.97–1.08)");
+}
+
+TEST(Headline, NamesNoPaceSetterThatIsSlowestInHalfTheIterations) {
+  NamedRecord result = sample(1.5, 1.4, 1.6);
+  result.record.rounds[2].timing[static_cast<std::size_t>(Phase::dispatch_combine)]->times_slowest = {2, 2};
+
+  const Page page = headline_of({result});
+
+  EXPECT_EQ(text_of(page.headline).find("sets the pace"), std::string::npos);
+  EXPECT_NE(text_of(page.support.at(0))
+                .find("No single rank sets the pace; rank 0 is the slowest most often, in 50 %"),
+            std::string::npos);
+}
+
+TEST(Headline, WarnsOfAWrongResult) {
+  NamedRecord result = sample(1.5, 1.4, 1.6);
+  result.record.rounds[1].oracle.after = "rank 1 token 3 column 5 differs";
+
+  const std::string text = text_of(headline_of({result}).support.at(0));
+
+  EXPECT_NE(text.find("wrong result in round 1.0: rank 1 token 3 column 5 differs. Its times mean nothing."),
+            std::string::npos);
+  EXPECT_EQ(text.find("oracle passed"), std::string::npos);
+}
+
+TEST(Headline, SpansTheResultsOfOneFactor) {
+  const Page page = headline_of({sample(1.75, 1.7, 1.8), sample(1.25, 1.2, 1.3), sample(1.5, 1.4, 1.6)});
+
+  EXPECT_EQ(
+      text_of(page.headline),
+      "At imbalance factor 1.5, dispatch + combine takes 1.25× to 1.75× as long as balanced in 3 results");
+  EXPECT_EQ(page.headline.at(3).source, "1:/rounds/2/cost_of_imbalance/ratio");
+  EXPECT_EQ(page.support.size(), 3u);
+}
+
+TEST(Headline, SpeaksOfTimesWhereThereIsNoBalancedRound) {
+  NamedRecord result{"a", test::sample_record()};
+  result.record.rounds = {result.record.rounds[0]};
+
+  EXPECT_EQ(text_of(headline_of({result}).headline),
+            "At imbalance factor 1.06, dispatch + combine takes 35.5 µs on the slowest rank");
+}
+
+TEST(LatencySection, HoldsEveryRoundAgainstTheBalancedOne) {
+  const std::vector<NamedRecord> results = {{"a", test::sample_record()}};
+
+  const Table table = latency_section(results).figures.at(0).table;
+
+  ASSERT_EQ(table.rows.size(), 9u);  // 3 phases × 3 rounds
+  const auto& skewed = table.rows[2];
+  EXPECT_EQ(skewed[0].text, "dispatch + combine");
+  EXPECT_EQ(skewed[1].text, "factor 1.5");
+  EXPECT_EQ(skewed[2].exact, 1.5);
+  EXPECT_EQ(skewed[3].exact, 49.5);
+  EXPECT_EQ(skewed[3].source, "0:/rounds/2/timing/dispatch_combine/slowest_rank/p50");
+  EXPECT_TRUE(skewed[4].missing);  // four samples support no p10
+  EXPECT_EQ(skewed[6].exact, 33.5);
+}
+
+TEST(LoadSection, DrawsTheLawOnlyWhereItFits) {
+  NamedRecord fits{"a", test::sample_record()};
+  // Two ranks under lognormal: loads exp(±0.6745 sigma) scaled to mean 1; sigma = ln(3) / (2 · 0.6745) gives
+  // 48 and 16.
+  fits.record.rounds[2].workload.parameters["sigma"] = 0.8144;
+  fits.record.rounds[2].workload.digest = "another routing";
+  NamedRecord other = fits;
+  other.record.rounds[2].workload.parameters["sigma"] = 0.2;
+
+  const auto rows = load_section(std::vector{fits}).figures.at(0).table.rows;
+  const auto other_rows = load_section(std::vector{other}).figures.at(0).table.rows;
+
+  ASSERT_EQ(rows.size(), 4u);       // two routings of two ranks: the first two rounds share a digest
+  EXPECT_EQ(rows[2][2].text, "1");  // the larger load is rank 1's
+  EXPECT_NEAR(rows[2][4].exact.value(), 48, 0.05);
+  EXPECT_NEAR(rows[3][4].exact.value(), 16, 0.05);
+  EXPECT_TRUE(other_rows[2][4].missing);
+}
+
+TEST(TrafficSection, SumsBlocksOfRanksBeyondSixtyFour) {
+  NamedRecord result{"a", test::sample_record()};
+  result.record.config.num_ranks = 128;
+  result.record.rounds.resize(1);
+  RoutingLoad& load = result.record.rounds[0].load;
+  load.rank.loads.assign(128, 128);
+  load.selections.assign(128 * 128, 1);
+  load.selections[1] = 10;  // from rank 0 to rank 1: both in the first block
+
+  const Table table = traffic_section(std::vector{result}).figures.at(0).table;
+
+  ASSERT_EQ(table.rows.size(), 64u);
+  ASSERT_EQ(table.columns.size(), 66u);
+  EXPECT_EQ(table.columns[2], "0–1");
+  EXPECT_EQ(table.rows[0][2].exact, 13.0);
+  EXPECT_EQ(table.rows[0][3].exact, 4.0);
+  EXPECT_EQ(table.rows[63][65].exact, 4.0);
+}
+
+TEST(TableRows, AreAsLongAsTheirHeadings) {
+  const std::vector<NamedRecord> one = {{"a", test::sample_record()}};
+  const std::vector<NamedRecord> two = {{"a", test::sample_record()}, {"b", test::sample_record()}};
+
+  for (const auto& results : {one, two}) {
+    for (const auto section : {latency_section, cost_section, load_section, traffic_section, rank_section,
+                               bandwidth_section, table_section}) {
+      const Section made = section(results);
+      std::vector<Table> tables = made.tables;
+      for (const Figure& figure : made.figures) tables.push_back(figure.table);
+      for (const Table& table : tables) {
+        EXPECT_FALSE(table.rows.empty()) << table.caption;
+        for (const auto& row : table.rows) ASSERT_EQ(row.size(), table.columns.size()) << table.caption;
+      }
+    }
+  }
+}
+
+TEST(ProvenanceSection, QuotesTheCommandForAShell) {
+  NamedRecord result{"a", test::sample_record()};
+  result.record.argv = {"epskew", "bench", "--json", "my file's.json", ""};
+
+  EXPECT_EQ(provenance_section(std::vector{result}).facts.at(0).command,
+            "epskew bench --json 'my file'\\''s.json' ''");
+}
+
+TEST(Amount, ShowsThreeFiguresOrSo) {
+  EXPECT_EQ(amount(9.994).text, "9.99");
+  EXPECT_EQ(amount(12.34).text, "12.3");
+  EXPECT_EQ(amount(1234.5).text, "1234");
+  EXPECT_TRUE(amount(std::nullopt).missing);
+}
+
+TEST(WritePage, EscapesWhatAFileSays) {
+  EXPECT_EQ(escape_html("</script><b a=\"1\">&"), "&lt;/script&gt;&lt;b a=&quot;1&quot;&gt;&amp;");
+
+  NamedRecord result{"<img src=x>", test::sample_record()};
+  result.record.config.backend = "<script>alert(1)</script>";
+  const std::string page = report_page(std::vector{result});
+
+  EXPECT_EQ(page.find("<img"), std::string::npos);
+  EXPECT_EQ(page.find("alert(1)</script>"), std::string::npos);
+}
+
+TEST(ReportPage, FetchesNothing) {
+  const std::string page = report_page(std::vector{NamedRecord{"a", test::sample_record()}});
+
+  EXPECT_NE(page.find("default-src 'none'"), std::string::npos);
+  EXPECT_FALSE(std::regex_search(page.substr(0, page.find("<script>")), std::regex("(src|href)=\"[^#]")));
+}
+
+TEST(ReportPage, NeedsAResult) {
+  EXPECT_THROW(report_page({}), UsageError);
+}
+
+// A file whose arrays are shorter than its own shape would be read beyond their ends.
+TEST(Consistency, ArraysOfTheWrongLengthAreRefused) {
+  Record short_loads = test::sample_record();
+  short_loads.rounds[1].load.rank.loads.pop_back();
+  Record short_counts = test::sample_record();
+  short_counts.rounds[2].timing[static_cast<std::size_t>(Phase::combine)]->times_slowest.pop_back();
+  Record hot_outside = test::sample_record();
+  hot_outside.rounds[0].load.rank.hot = 2;
+  Record no_ranks = test::sample_record();
+  no_ranks.config.num_ranks = 0;
+  const auto problem = [](const Record& record) -> std::string {
+    try {
+      from_json(to_json(record), "r.json");
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+
+  EXPECT_NE(problem(short_loads).find("round 1.0 (load.rank.loads has 1 entries where 2 belong)"),
+            std::string::npos);
+  EXPECT_NE(problem(short_counts).find("round 1.5 (times_slowest has 1 entries"), std::string::npos);
+  EXPECT_NE(problem(hot_outside).find("load.rank.hot is 2, outside 0 to 1"), std::string::npos);
+  EXPECT_NE(problem(no_ranks).find("0 ranks"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace epskew
