@@ -13,6 +13,7 @@
 #include "epskew/fit/fit_json.hpp"
 #include "epskew/fit/fit_law.hpp"
 #include "epskew/fit/fit_table.hpp"
+#include "epskew/report/html.hpp"
 #include "epskew/report/provenance.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/support/output_file.hpp"
@@ -32,11 +33,12 @@ struct FitFlags {
   int bootstrap = 200;
   std::uint64_t seed = 0;
   std::string json;
+  std::string html;
   std::string law_out;
 };
 
 struct FitOutputs {
-  std::optional<OutputFile> json;
+  std::optional<OutputFile> json, html;
   bool text_to_stderr = false;
 };
 
@@ -44,7 +46,14 @@ struct FitOutputs {
 FitOutputs outputs_of(const FitFlags& flags) {
   FitOutputs outputs;
   if (!flags.json.empty()) outputs.json.emplace("--json", flags.json);
-  outputs.text_to_stderr = outputs.json && outputs.json->is_stdout();
+  if (!flags.html.empty()) outputs.html.emplace("--html", flags.html);
+  const bool json_to_stdout = outputs.json && outputs.json->is_stdout();
+  const bool html_to_stdout = outputs.html && outputs.html->is_stdout();
+  if (json_to_stdout && html_to_stdout) {
+    throw UsageError(
+        "standard output is asked for twice (two results would run into each other); give one a file name");
+  }
+  outputs.text_to_stderr = json_to_stdout || html_to_stdout;
   if (flags.law_out.empty()) return outputs;
   if (OutputFile("--law-out", flags.law_out).is_stdout()) {
     throw UsageError("--law-out - is no file (bench --law reads one); give it a name");
@@ -95,7 +104,9 @@ void run_fit(const FitFlags& flags, const std::vector<std::string>& argv) {
   const Trace trace = load_trace(flags.trace, stated);
   const FitReport report = fit_trace(trace, options_of(flags, trace.num_experts));
   if (!flags.law_out.empty()) write_law(law_of(report), flags.law_out);
-  if (outputs.json) outputs.json->write(to_json(report, run_of(argv)));
+  const FitRun run = run_of(argv);
+  if (outputs.json) outputs.json->write(to_json(report, run));
+  if (outputs.html) outputs.html->write(fit_page(report, run));
   fmt::print(outputs.text_to_stderr ? stderr : stdout, "{}", to_text(report));
 }
 
@@ -122,6 +133,7 @@ void add_flags(CLI::App& command, FitFlags& flags) {
       ->capture_default_str();
   command.add_option("--seed", flags.seed, "of the resamples")->capture_default_str();
   command.add_option("--json", flags.json, "also write JSON to this file; - for standard output");
+  command.add_option("--html", flags.html, "also write a page with plots; - for standard output");
   command.add_option("--law-out", flags.law_out, "also write the best law to this file, for bench --law");
 }
 

@@ -14,6 +14,7 @@ import unittest
 import chromium
 
 HERE = pathlib.Path(__file__).resolve().parent
+COUNTS = HERE.parent / "fit" / "counts.csv"
 EPSKEW = ""
 WEIGHT_LIMIT = 1_500_000
 READABLE_CONTRAST = 4.5  # WCAG 2 AA for body text
@@ -79,6 +80,9 @@ class PageTest(unittest.TestCase):
         cls.single, cls.overlay = folder / "single.html", folder / "overlay.html"
         subprocess.run([EPSKEW, "report", cls.results[0], "-o", cls.single], check=True)
         subprocess.run([EPSKEW, "report", *cls.results, "-o", cls.overlay], check=True)
+        cls.fit = folder / "fit.html"
+        subprocess.run([EPSKEW, "fit", COUNTS, "--layers", "0,3,5", "--bootstrap", "0", "--html", cls.fit], check=True,
+                       stdout=subprocess.DEVNULL)
         cls.browser = chromium.Chromium()
 
     @classmethod
@@ -101,6 +105,18 @@ class PageTest(unittest.TestCase):
             for figure in figures:
                 with self.subTest(page=path.name, figure=figure["id"]):
                     self.check_marks(figure)
+
+    def test_the_page_of_a_fit_draws_every_load_and_every_family(self):
+        page = self.browser.open(self.fit)
+        figures = {figure["id"]: figure for figure in page.evaluate(FIGURES)}
+
+        self.assertEqual(page.complaints(), [])
+        for name in ("pooled-plot", "layer-plot", "family-plot"):
+            self.check_marks(figures[name])
+        # Four levels, experts and 8, 16 and 32 ranks, times ten families; three layers times the best four.
+        self.assertEqual(figures["pooled-plot"]["lines"], 4 * 10)
+        self.assertEqual(figures["layer-plot"]["lines"], 3 * 4)
+        self.assertEqual(figures["pooling-plot"]["lines"], 2)
 
     def check_marks(self, figure):
         self.assertGreater(figure["rows"], 0)

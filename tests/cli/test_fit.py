@@ -1,4 +1,5 @@
 import csv
+import html
 import json
 import unittest
 
@@ -50,6 +51,15 @@ class FitTest(ProgramTest):
         self.assertAlmostEqual(layer["factor"], max(counts) / mean, places=9)
         for mine, theirs in zip(layer["loads"], sorted(count / mean for count in counts)):
             self.assertAlmostEqual(mine, theirs, delta=1e-5 * theirs)
+
+    def test_page_and_json_agree(self):
+        file, page = self.folder / "fit.json", self.folder / "fit.html"
+
+        self.succeed("fit", COUNTS, "--layers", "0,3", "--bootstrap", "0", "--json", file, "--html", page)
+
+        level = json.loads(file.read_text())["levels"][0]
+        self.assertIn(html.escape(level["conclusion"], quote=False), page.read_text())
+        self.refuse("asked for twice", "fit", COUNTS, "--json", "-", "--html", "-")
 
     def test_text_and_json_agree(self):
         file = self.folder / "fit.json"
