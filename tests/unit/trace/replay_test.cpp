@@ -70,6 +70,7 @@ TEST(Replay, CutsWindowsAndNamesWhatIsLeft) {
   ASSERT_EQ(replayed.rounds.size(), 6u);
   EXPECT_EQ(replayed.rounds[2].label, "layer 3 window 2");
   EXPECT_EQ(replayed.rounds[2].table.topk_idx, (Ids{0, 1, 1, 2}));
+  EXPECT_EQ(replayed.rounds[2].table.topk_weights, (std::vector<float>{4, -4, 5, -5})) << "tokens 4 and 5";
   EXPECT_EQ(replayed.rounds[3].layer, 5);
   ASSERT_EQ(replayed.notes.size(), 1u) << "layers are alike";
   EXPECT_EQ(replayed.notes[0].find("from layer 3: 6 of 7 recorded tokens are replayed in 3 windows of 2"), 0u)
