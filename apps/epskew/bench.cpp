@@ -208,6 +208,7 @@ SessionObserver narrate(std::FILE* text, const std::vector<std::string>& notes) 
   observer.started = [text, notes](const Record& record) {
     fmt::print(text, "{}", describe_run(record));
     for (const std::string& note : notes) fmt::print(text, "note: {}\n", note);
+    std::fflush(text);
   };
   observer.round_started = [progress](const std::string& label, std::size_t index, std::size_t total) {
     if (progress) fmt::print(stderr, "\r\033[K[{}/{}] {} ...", index + 1, total, label);

@@ -81,6 +81,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ConfigRecord, num_ranks, num_experts, topk, h
                                    backend_facts, micro_batches, timeout_ms, iterations, warmup, flush_cache,
                                    flush_bytes, clock, distribution, imbalance_factors, num_masked, seed,
                                    trace)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LinkRecord, from, to, latency_us, gb_per_s)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TopologyRecord, hosts, node_of_rank, cores, sockets, links)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkloadRecord, distribution, parameters, seed, digest, feasible_max,
                                    uniform_floor)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OracleRecord, before, after)
@@ -118,6 +120,12 @@ inline void from_json(const nlohmann::json& in, RoutingLoad& load) {
   in.at("hottest_destination").get_to(load.hottest_destination);
 }
 
+/// A field that files of an earlier minor version lack.
+template <class T>
+void get_since(const nlohmann::json& in, const char* name, std::optional<T>& value) {
+  if (in.contains(name)) in.at(name).get_to(value);
+}
+
 inline void to_json(nlohmann::json& out, const RoundRecord& round) {
   nlohmann::json timing = nlohmann::json::object();
   for (const Phase phase : all_phases()) timing[std::string(name_of(phase))] = round.phase(phase);
@@ -125,7 +133,8 @@ inline void to_json(nlohmann::json& out, const RoundRecord& round) {
          {"workload", round.workload},   {"load", round.load},
          {"oracle", round.oracle},       {"timing", timing},
          {"bandwidth", round.bandwidth}, {"cost_of_imbalance", round.cost_of_imbalance},
-         {"memory", round.memory},       {"misalignment", round.misalignment}};
+         {"memory", round.memory},       {"misalignment", round.misalignment},
+         {"node_load", round.node_load}};
 }
 
 inline void from_json(const nlohmann::json& in, RoundRecord& round) {
@@ -141,9 +150,41 @@ inline void from_json(const nlohmann::json& in, RoundRecord& round) {
   in.at("cost_of_imbalance").get_to(round.cost_of_imbalance);
   in.at("memory").get_to(round.memory);
   in.at("misalignment").get_to(round.misalignment);
+  get_since(in, "node_load", round.node_load);
 }
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Record, schema_version, tool, command, argv, created, host, cpu, gpu,
-                                   driver, libraries, build, config, rounds)
+inline void to_json(nlohmann::json& out, const Record& record) {
+  out = {{"schema_version", record.schema_version},
+         {"tool", record.tool},
+         {"command", record.command},
+         {"argv", record.argv},
+         {"created", record.created},
+         {"host", record.host},
+         {"cpu", record.cpu},
+         {"gpu", record.gpu},
+         {"driver", record.driver},
+         {"libraries", record.libraries},
+         {"build", record.build},
+         {"config", record.config},
+         {"topology", record.topology},
+         {"rounds", record.rounds}};
+}
+
+inline void from_json(const nlohmann::json& in, Record& record) {
+  in.at("schema_version").get_to(record.schema_version);
+  in.at("tool").get_to(record.tool);
+  in.at("command").get_to(record.command);
+  in.at("argv").get_to(record.argv);
+  in.at("created").get_to(record.created);
+  in.at("host").get_to(record.host);
+  in.at("cpu").get_to(record.cpu);
+  in.at("gpu").get_to(record.gpu);
+  in.at("driver").get_to(record.driver);
+  in.at("libraries").get_to(record.libraries);
+  in.at("build").get_to(record.build);
+  in.at("config").get_to(record.config);
+  in.at("rounds").get_to(record.rounds);
+  get_since(in, "topology", record.topology);  // since 1.1
+}
 
 }  // namespace epskew

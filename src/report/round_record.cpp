@@ -86,6 +86,16 @@ RoundRecord make_round_record(const PlannedRound& planned, const RoundResult& re
   return record;
 }
 
+void add_node_load(RoundRecord& round, const std::vector<int>& node_of_rank) {
+  const int nodes = *std::max_element(node_of_rank.begin(), node_of_rank.end()) + 1;
+  if (nodes == 1) return;
+  std::vector<std::int64_t> loads(static_cast<std::size_t>(nodes), 0);
+  for (std::size_t rank = 0; rank < node_of_rank.size(); ++rank) {
+    loads[static_cast<std::size_t>(node_of_rank[rank])] += round.load.rank.loads[rank];
+  }
+  round.node_load = measure_loads(loads);
+}
+
 void add_costs(std::vector<RoundRecord>& rounds, std::uint64_t seed) {
   const auto balanced = std::find_if(rounds.begin(), rounds.end(),
                                      [](const RoundRecord& round) { return round.target_factor == 1.0; });

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "epskew/report/provenance.hpp"
+#include "epskew/routing/digest.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/workload/generate.hpp"
 
@@ -154,12 +155,30 @@ ExchangeShape shape_of(const SessionPlan& plan) {
   return shape;
 }
 
+// Every process makes its own routings; one made from another file would exchange nonsense.
+void require_same_routings(World& world, const SessionPlan& plan) {
+  std::string digests;
+  for (const PlannedRound& round : plan.rounds) digests += digest(round.workload.table) + ' ';
+  world.require_same("routing", digests);
+}
+
+std::optional<TopologyRecord> topology_of(const WorldFacts& facts) {
+  if (facts.node_of_rank.empty()) return std::nullopt;
+  TopologyRecord record{facts.hosts, facts.node_of_rank, facts.cores, facts.sockets, {}};
+  for (const LinkSpeed& link : facts.links) {
+    record.links.push_back({link.from, link.to, link.latency_us, link.gb_per_s});
+  }
+  return record;
+}
+
 std::optional<Record> run_session(const Backend& backend, const SessionPlan& plan,
                                   const SessionObserver& observer) {
   check_plan(plan);
   const auto world = backend.make_world(shape_of(plan), plan.options);
   const bool is_root = world->is_root();
+  require_same_routings(*world, plan);
   Record record = begin_record(backend, plan);
+  record.topology = topology_of(world->facts());
   if (is_root) notify(observer.started, record);
   for (std::size_t i = 0; i < plan.rounds.size(); ++i) {
     const PlannedRound& planned = plan.rounds[i];
@@ -170,9 +189,12 @@ std::optional<Record> run_session(const Backend& backend, const SessionPlan& pla
     if (!is_root) continue;
     record.config.flush_bytes = result.flush_bytes;
     record.rounds.push_back(make_round_record(planned, result, plan.hidden, plan.options));
+    if (record.topology) add_node_load(record.rounds.back(), record.topology->node_of_rank);
     notify(observer.round_finished, record.rounds.back());
   }
+  const std::vector<std::string> choices = world->facts().choices;
   if (!is_root) return std::nullopt;
+  record.config.backend_facts.insert(record.config.backend_facts.end(), choices.begin(), choices.end());
   add_costs(record.rounds, plan.round.seed);
   return record;
 }

@@ -85,6 +85,40 @@ std::string distribution_table(const Record& record) {
   return "\nPer-rank token distribution (selections a rank receives, after masking)\n" + table.render();
 }
 
+// Imbalance as the network between the nodes sees it, and the skew that is left inside the hot node.
+std::string node_table(const Record& record) {
+  TextTable table(
+      {"target (real)", "max", "min", "mean", "factor", "hot node", "hot rank x its node's mean"});
+  bool any = false;
+  for (const RoundRecord& round : record.rounds) {
+    if (!round.node_load || !record.topology) continue;
+    any = true;
+    const LoadMetrics& load = *round.node_load;
+    const auto hot_rank = static_cast<std::size_t>(round.load.rank.hot);
+    const int node = record.topology->node_of_rank[hot_rank];
+    const auto& nodes = record.topology->node_of_rank;
+    const auto ranks = static_cast<double>(std::count(nodes.begin(), nodes.end(), node));
+    const double mean = static_cast<double>(load.loads[static_cast<std::size_t>(node)]) / ranks;
+    table.row({row_label(round), fmt::format("{}", load.max), fmt::format("{}", load.min),
+               fmt::format("{:.1f}", load.mean), fmt::format("{:.2f}", load.factor),
+               fmt::format("{}", load.hot),
+               mean > 0 ? fmt::format("{:.2f}", static_cast<double>(round.load.rank.max) / mean) : "-"});
+  }
+  return any ? "\nPer-node token distribution (a node is a set of ranks that share memory)\n" + table.render()
+             : "";
+}
+
+std::string link_table(const Record& record) {
+  if (!record.topology || record.topology->links.empty()) return "";
+  TextTable table({"from", "to", "one way (us)", "GB/s"});
+  const auto& hosts = record.topology->hosts;
+  for (const LinkRecord& link : record.topology->links) {
+    table.row({hosts[static_cast<std::size_t>(link.from)], hosts[static_cast<std::size_t>(link.to)],
+               fmt::format("{:.1f}", link.latency_us), fmt::format("{:.3f}", link.gb_per_s)});
+  }
+  return "\nLinks, measured before the run\n" + table.render();
+}
+
 std::string phase_table(const Record& record, Phase phase) {
   TextTable table({"target (real)", "avg", "min", "max", "p50", "p90", "p99", "send_logical", "hot_receive",
                    "wire", "cost of imbalance"});
@@ -230,9 +264,9 @@ std::string describe_round(const RoundRecord& round) {
 }
 
 std::string tables(const Record& record) {
-  return distribution_table(record) + phase_table(record, Phase::dispatch_combine) +
-         phase_table(record, Phase::dispatch) + phase_table(record, Phase::combine) + halves_table(record) +
-         cost_chart(record) + footnotes(record);
+  return distribution_table(record) + node_table(record) + link_table(record) +
+         phase_table(record, Phase::dispatch_combine) + phase_table(record, Phase::dispatch) +
+         phase_table(record, Phase::combine) + halves_table(record) + cost_chart(record) + footnotes(record);
 }
 
 }  // namespace epskew

@@ -113,7 +113,7 @@ INSTANTIATE_TEST_SUITE_P(All, Scenarios,
 class Logfmt : public Conformance, public ::testing::WithParamInterface<Scenario> {};
 
 TEST_P(Logfmt, CombinesWithinItsTolerance) {
-  ExchangeOptions options;
+  ExchangeOptions options = options_under_test();
   options.combine = CombineFormat::logfmt10;
   for (const DispatchFormat format : {DispatchFormat::bf16, DispatchFormat::fp8}) {
     options.dispatch = format;
@@ -133,7 +133,8 @@ INSTANTIATE_TEST_SUITE_P(All, Logfmt, ::testing::ValuesIn(scenarios()),
 TEST_F(Conformance, StatisticsCountEveryDispatch) {
   const RoutingTable table = make_table({Tokens{5, 0, 9, 2}, 16, 4, Destinations::uniform, 3});
   const ExchangeShape shape = shape_of(table, 256);
-  const ExchangeOptions options;
+  const ExchangeOptions options = options_under_test();
+  if (const auto reason = unfit(shape)) GTEST_SKIP() << *reason;
   const auto world = backend_under_test().make_world(shape, options);
 
   const auto reports = world->run([&](Exchange& exchange) {

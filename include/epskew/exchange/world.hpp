@@ -1,6 +1,7 @@
 #pragma once
 
-/// How the ranks of a run come to life: as processes started here, as processes of an MPI job, or all in this process.
+/// How the ranks of a run come to life: as processes started here, as processes of an MPI job, or all in this
+/// process.
 
 #include <functional>
 #include <memory>
@@ -11,7 +12,8 @@
 
 namespace epskew {
 
-/// What every process of the world does: runs against its part of the exchange and returns a report (opaque bytes).
+/// What every process of the world does: runs against its part of the exchange and returns a report (opaque
+/// bytes).
 using RankBody = std::function<std::string(Exchange&)>;
 
 /// A rank that was left out, and what is known about it.
@@ -23,17 +25,41 @@ struct LostRank {
   std::vector<int> waiters;  ///< ranks that waited for it in vain
 };
 
+/// One way between two hosts, measured before the run.
+struct LinkSpeed {
+  int from = 0;           ///< node
+  int to = 0;             ///< node
+  double latency_us = 0;  ///< half of a round trip of an empty message
+  double gb_per_s = 0;    ///< of long messages, one way
+};
+
+/// Where the ranks of a world run and what is between them.
+struct WorldFacts {
+  std::vector<std::string> hosts;    ///< [nodes]; a node is a set of ranks that share memory
+  std::vector<int> node_of_rank;     ///< [R]; empty for a world that knows of one machine only
+  std::vector<std::string> cores;    ///< [R] cores a rank may run on, as "0-3,8"
+  std::vector<int> sockets;          ///< [R] socket of the first of them; -1 where unknown
+  std::vector<LinkSpeed> links;      ///< every pair of nodes, from < to
+  std::vector<std::string> choices;  ///< what the backend decided by itself, a sentence each
+};
+
 class World {
  public:
   virtual ~World() = default;
   /// True in the process that prints and writes files.
   virtual bool is_root() const = 0;
-  /// Runs `body` once in every process of the world, collectively. At the root: the reports in order of the processes'
-  /// lowest rank; elsewhere empty. An exception in one process ends the run everywhere and is rethrown at the root with
-  /// its type (UsageError, WrongResult, RankLost, EnvironmentError). A process that dies or hangs becomes RankLost.
+  /// Runs `body` once in every process of the world, collectively. At the root: the reports in order of the
+  /// processes' lowest rank; elsewhere empty. An exception in one process ends the run everywhere and is
+  /// rethrown at the root with its type (UsageError, WrongResult, RankLost, EnvironmentError). A process that
+  /// dies or hangs becomes RankLost.
   virtual std::vector<std::string> run(const RankBody& body) = 0;
   /// With ExchangeOptions::shrink: the ranks lost in the latest run, in the order of their loss. Their reports are empty.
   virtual std::vector<LostRank> lost_ranks() const { return {}; }
+  /// Collective: throws UsageError in every process, naming one, unless all give the same `value`; `what`
+  /// names it in the message. A world whose processes are copies of one need not look.
+  virtual void require_same(const std::string& /*what*/, const std::string& /*value*/) {}
+  /// Collective; complete at the root. Links are measured once, before the first run.
+  virtual WorldFacts facts() { return {}; }
 };
 
 }  // namespace epskew

@@ -22,7 +22,7 @@
 namespace epskew {
 
 /// The version of the file format; its rules are in schema/README.md.
-inline constexpr const char* record_schema_version = "1.0.0";
+inline constexpr const char* record_schema_version = "1.1.0";
 
 struct ToolRecord {
   std::string name = "epskew";
@@ -78,6 +78,23 @@ struct ConfigRecord {
   int num_masked = 0;
   std::uint64_t seed = 0;
   std::optional<std::string> trace;  ///< the recording that was replayed
+};
+
+/// One way between two nodes, measured before the run.
+struct LinkRecord {
+  int from = 0;
+  int to = 0;
+  double latency_us = 0;
+  double gb_per_s = 0;
+};
+
+/// Where the ranks ran; a node is a set of ranks that share memory.
+struct TopologyRecord {
+  std::vector<std::string> hosts;  ///< [nodes]
+  std::vector<int> node_of_rank;   ///< [num_ranks]
+  std::vector<std::string> cores;  ///< [num_ranks] cores that the rank could run on, as "0-3,8"
+  std::vector<int> sockets;        ///< [num_ranks] socket of the first of them; -1: unknown
+  std::vector<LinkRecord> links;   ///< every pair of nodes
 };
 
 struct WorkloadRecord {
@@ -154,6 +171,7 @@ struct RoundRecord {
       cost_of_imbalance;  ///< none for the balanced round itself, or without enough samples
   std::optional<MemoryRecord> memory;
   std::optional<MisalignmentRecord> misalignment;
+  std::optional<LoadMetrics> node_load;  ///< selections per node; none where all ranks share one
 
   const std::optional<PhaseRecord>& phase(Phase which) const {
     return timing[static_cast<std::size_t>(which)];
@@ -173,6 +191,7 @@ struct Record {
   std::map<std::string, std::string> libraries;  ///< name → version
   BuildRecord build;
   ConfigRecord config;
+  std::optional<TopologyRecord> topology;  ///< none for a backend of one machine
   std::vector<RoundRecord> rounds;
 };
 

@@ -28,6 +28,10 @@ std::optional<PhaseRecord> reduce_phase(const SampleMatrix& samples, int hot_ran
 RoundRecord make_round_record(const PlannedRound& planned, const RoundResult& result, int hidden,
                               const ExchangeOptions& options);
 
+/// Fills node_load; nothing where all ranks share one node. `node_of_rank` [num_ranks], nodes numbered from
+/// 0.
+void add_node_load(RoundRecord& round, const std::vector<int>& node_of_rank);
+
 /// Fills cost_of_imbalance of every round but the first with target_factor 1, to which the others are
 /// compared. `seed` is that of the bootstrap.
 void add_costs(std::vector<RoundRecord>& rounds, std::uint64_t seed);

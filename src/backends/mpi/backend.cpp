@@ -31,6 +31,12 @@ class MpiBackend final : public Backend {
       throw UsageError(fmt::format("--backend mpi does not combine in {} (it knows bf16); leave the flag out",
                                    name_of(options.combine)));
     }
+    if (options.shrink) {
+      throw UsageError(
+          "--shrink-test needs a backend that goes on without lost ranks (an MPI job ends with its first); "
+          "use --backend "
+          "cpu");
+    }
     const auto process = launched_process();
     if (!process) {
       throw UsageError(

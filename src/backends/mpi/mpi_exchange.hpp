@@ -34,6 +34,8 @@ class MpiExchange : public Exchange {
   void set_input(int local, int batch, const RankInput& input) override;
   void align() override;
   std::int64_t earliest(std::int64_t mine_ns) override;
+  /// What this exchange decided by itself, a sentence each.
+  virtual std::vector<std::string> choices() const { return {}; }
 
  protected:
   int rank() const { return local_ranks_[0]; }

@@ -5,8 +5,10 @@
 #include <array>
 #include <charconv>
 #include <string_view>
+#include <utility>
 
 #include "backends/mpi/alltoallv_exchange.hpp"
+#include "backends/mpi/auto_exchange.hpp"
 #include "backends/mpi/node_exchange.hpp"
 #include "backends/mpi/rma_exchange.hpp"
 #include "epskew/support/error.hpp"
@@ -19,8 +21,9 @@ struct AlgorithmName {
   std::string_view name;
 };
 constexpr std::array algorithms = {
-    AlgorithmName{Algorithm::alltoallv, "alltoallv"}, AlgorithmName{Algorithm::rma, "rma"},
-    AlgorithmName{Algorithm::pairwise, "pairwise"}, AlgorithmName{Algorithm::node, "node"}};
+    AlgorithmName{Algorithm::automatic, "auto"}, AlgorithmName{Algorithm::alltoallv, "alltoallv"},
+    AlgorithmName{Algorithm::rma, "rma"}, AlgorithmName{Algorithm::pairwise, "pairwise"},
+    AlgorithmName{Algorithm::node, "node"}};
 
 Algorithm parse_algorithm(const std::string& value) {
   std::string names;
@@ -41,6 +44,19 @@ int parse_ranks(const std::string& value) {
       value));
 }
 
+std::unique_ptr<MpiExchange> make_one(const Setting& setting, const Variants& variants, Algorithm algorithm) {
+  switch (algorithm) {
+    case Algorithm::alltoallv:
+      return std::make_unique<AlltoallvExchange>(setting);
+    case Algorithm::rma:
+      return std::make_unique<RmaExchange>(setting);
+    case Algorithm::pairwise:
+      return std::make_unique<NodeExchange>(setting, 1);
+    default:
+      return std::make_unique<NodeExchange>(setting, variants.ranks_per_node);
+  }
+}
+
 }  // namespace
 
 Variants parse_variants(const ExchangeOptions& options) {
@@ -55,26 +71,27 @@ Variants parse_variants(const ExchangeOptions& options) {
           "--backend mpi has no variant '{}' (it knows exchange and ranks-per-node); leave it out", name));
     }
   }
-  if (variants.ranks_per_node && variants.algorithm != Algorithm::node) {
+  if (variants.ranks_per_node && variants.algorithm != Algorithm::node &&
+      variants.algorithm != Algorithm::automatic) {
     throw UsageError(
         "variant ranks-per-node means nothing here (only exchange=node looks at nodes); leave it out");
   }
   return variants;
 }
 
-std::unique_ptr<Exchange> make_exchange(const Setting& setting) {
+std::unique_ptr<MpiExchange> make_exchange(const Setting& setting) {
   const Variants variants = parse_variants(setting.options);
-  switch (variants.algorithm) {
-    case Algorithm::alltoallv:
-      return std::make_unique<AlltoallvExchange>(setting);
-    case Algorithm::rma:
-      return std::make_unique<RmaExchange>(setting);
-    case Algorithm::pairwise:
-      return std::make_unique<NodeExchange>(setting, 1);
-    case Algorithm::node:
-      break;
+  if (variants.algorithm != Algorithm::automatic) return make_one(setting, variants, variants.algorithm);
+  std::vector<Candidate> candidates;
+  for (const AlgorithmName& entry : algorithms) {
+    if (entry.algorithm == Algorithm::automatic) continue;
+    try {
+      candidates.push_back({std::string(entry.name), make_one(setting, variants, entry.algorithm)});
+    } catch (const EnvironmentError&) {
+      continue;  // in every process alike; it is not among those that choices() names
+    }
   }
-  return std::make_unique<NodeExchange>(setting, variants.ranks_per_node);
+  return std::make_unique<AutoExchange>(setting, std::move(candidates));
 }
 
 }  // namespace epskew::mpi

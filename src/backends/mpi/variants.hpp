@@ -11,6 +11,7 @@
 namespace epskew::mpi {
 
 enum class Algorithm {
+  automatic,  ///< all of the below are tried, the fastest goes on
   alltoallv,  ///< counts, then data, by collectives
   rma,        ///< one put per destination rank
   pairwise,   ///< one message per destination rank, sent while the next is packed
@@ -18,13 +19,13 @@ enum class Algorithm {
 };
 
 struct Variants {
-  Algorithm algorithm = Algorithm::node;  ///< "exchange"
-  std::optional<int> ranks_per_node;      ///< "ranks-per-node": takes parts of a machine as nodes
+  Algorithm algorithm = Algorithm::automatic;  ///< "exchange"
+  std::optional<int> ranks_per_node;           ///< "ranks-per-node": takes parts of a machine as nodes
 };
 
 /// Throws UsageError for a name or value that does not exist.
 Variants parse_variants(const ExchangeOptions& options);
 /// Collective over setting.comm.
-std::unique_ptr<Exchange> make_exchange(const Setting& setting);
+std::unique_ptr<MpiExchange> make_exchange(const Setting& setting);
 
 }  // namespace epskew::mpi

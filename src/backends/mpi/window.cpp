@@ -5,6 +5,7 @@
 
 #include "backends/mpi/guard.hpp"
 #include "backends/mpi/library.hpp"
+#include "epskew/support/error.hpp"
 
 namespace epskew::mpi {
 namespace {
@@ -16,10 +17,26 @@ constexpr std::size_t largest_put = std::size_t{1} << 30;
 
 Window::Window(MPI_Comm comm, std::size_t bytes, Control& control)
     : comm_(comm), bytes_(bytes), control_(&control) {
-  const Watched watched("making the window (MPI_Win_allocate)", control.timeout());
-  check(MPI_Win_allocate(static_cast<MPI_Aint>(bytes), 1, MPI_INFO_NULL, comm, &data_, &window_),
-        "MPI_Win_allocate");
+  require_everywhere(allocate());
   check(MPI_Win_lock_all(MPI_MODE_NOCHECK, window_), "MPI_Win_lock_all");
+}
+
+int Window::allocate() {
+  const Watched watched("making the window (MPI_Win_allocate)", control_->timeout());
+  return MPI_Win_allocate(static_cast<MPI_Aint>(bytes_), 1, MPI_INFO_NULL, comm_, &data_, &window_);
+}
+
+void Window::require_everywhere(int made) {
+  int mine = made == MPI_SUCCESS ? 1 : 0;
+  int all = 0;
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Iallreduce(&mine, &all, 1, MPI_INT, MPI_MIN, comm_, &request), "MPI_Iallreduce");
+  control_->wait(request);
+  if (all == 1) return;
+  throw EnvironmentError(
+      "MPI_Win_allocate failed (this MPI library has no one-sided transport between these processes); start "
+      "Open MPI "
+      "with --mca osc pt2pt, or choose another --variant exchange=");
 }
 
 void Window::open() {

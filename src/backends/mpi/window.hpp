@@ -14,7 +14,8 @@ namespace epskew::mpi {
 
 class Window {
  public:
-  /// Collective: every process makes `bytes` of its memory writable to all. Its content is undefined.
+  /// Collective: every process makes `bytes` of its memory writable to all. Its content is undefined. Throws
+  /// EnvironmentError in all of them where MPI cannot do that.
   Window(MPI_Comm comm, std::size_t bytes, Control& control);
   ~Window();
   Window(const Window&) = delete;
@@ -36,6 +37,10 @@ class Window {
   std::uint64_t word(std::size_t offset) const;
 
  private:
+  int allocate();
+  /// `made`: what allocate() returned here.
+  void require_everywhere(int made);
+
   MPI_Comm comm_;
   MPI_Win window_ = MPI_WIN_NULL;
   std::byte* data_ = nullptr;

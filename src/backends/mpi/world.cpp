@@ -7,6 +7,7 @@
 #include "backends/mpi/agreement.hpp"
 #include "backends/mpi/guard.hpp"
 #include "backends/mpi/library.hpp"
+#include "backends/mpi/survey.hpp"
 #include "backends/mpi/variants.hpp"
 #include "epskew/support/error.hpp"
 
@@ -30,6 +31,7 @@ MpiWorld::MpiWorld(const ExchangeShape& shape, const ExchangeOptions& options)
       comm_(control_) {
   try {
     require_same_job(control_, comm_.get(), shape, options);
+    facts_ = survey(control_, comm_.get(), parse_variants(options).ranks_per_node);
     exchange_ = make_exchange({shape, options, &control_, comm_.get()});
   } catch (...) {
     fail();
@@ -52,6 +54,20 @@ std::vector<std::string> MpiWorld::run(const RankBody& body) {
     fail();
     throw;
   }
+}
+
+void MpiWorld::require_same(const std::string& what, const std::string& value) {
+  try {
+    mpi::require_same(control_, comm_.get(), what, value);
+  } catch (...) {
+    fail();
+    throw;
+  }
+}
+
+WorldFacts MpiWorld::facts() {
+  facts_.choices = exchange_->choices();
+  return facts_;
 }
 
 void MpiWorld::fail() {

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "backends/mpi/control.hpp"
+#include "backends/mpi/mpi_exchange.hpp"
 #include "epskew/exchange/world.hpp"
 
 namespace epskew::mpi {
@@ -31,6 +32,8 @@ class MpiWorld final : public World {
 
   bool is_root() const override { return control_.rank() == 0; }
   std::vector<std::string> run(const RankBody& body) override;
+  void require_same(const std::string& what, const std::string& value) override;
+  WorldFacts facts() override;
 
  private:
   /// Tells the others why this process ends, and makes sure that the root has heard it. Call inside a catch
@@ -41,7 +44,8 @@ class MpiWorld final : public World {
   int exceptions_at_start_;
   Control control_;
   Communicator comm_;
-  std::unique_ptr<Exchange> exchange_;
+  std::unique_ptr<MpiExchange> exchange_;
+  WorldFacts facts_;
 };
 
 }  // namespace epskew::mpi

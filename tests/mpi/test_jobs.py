@@ -1,0 +1,201 @@
+"""epskew as an MPI job: who speaks, what is refused, and how a run ends when a process is lost.
+
+Usage: test_jobs.py EPSKEW MPIRUN...   (unittest arguments may follow after --)
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+EPSKEW = ""
+MPIRUN = []
+LIMIT_S = 40  # a job that has not ended by then hangs
+
+SMALL = ["bench", "--backend", "mpi", "--num-tokens", "8", "--hidden", "128", "--num-experts", "24", "--num-topk", "2",
+         "--num-masked", "0", "--imbalance-factors", "1"]
+
+
+def job(processes, arguments, program=None):
+    return MPIRUN + ["-n", str(processes), program or EPSKEW] + SMALL + ["--num-processes", str(processes)] + arguments
+
+
+def run(command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+
+def complaints(result):
+    return [line for line in result.stderr.splitlines() if line.startswith("epskew: ")]
+
+
+def workers(ancestor):
+    """rank -> pid of the workers (not their guards) below `ancestor`."""
+    parent, name = {}, {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", encoding="utf-8") as file:
+                before, after = file.read().rsplit(")", 1)
+        except OSError:
+            continue
+        parent[int(entry)] = int(after.split()[1])
+        name[int(entry)] = before.split("(", 1)[1]
+    found = {}
+    for pid in name:
+        if name[pid] != "epskew" or name.get(parent[pid]) != "epskew-guard":
+            continue
+        above = pid
+        while above in parent and above != ancestor:
+            above = parent[above]
+        if above != ancestor:
+            continue
+        with open(f"/proc/{pid}/environ", encoding="utf-8") as file:
+            variables = dict(item.split("=", 1) for item in file.read().split("\0") if "=" in item)
+        found[int(variables.get("OMPI_COMM_WORLD_RANK", variables.get("PMI_RANK", -1)))] = pid
+    return found
+
+
+class Refusals(unittest.TestCase):
+    def test_without_a_launcher(self):
+        result = run([EPSKEW] + SMALL + ["--num-processes", "2"])
+
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("mpirun -n 2", result.stderr)
+
+    def test_job_of_another_size_is_refused_once(self):
+        result = run(MPIRUN + ["-n", "3", EPSKEW] + SMALL + ["--num-processes", "2"])
+
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(len(complaints(result)), 1, result.stderr)
+        self.assertIn("mpirun -n 2 or set --num-processes 3", complaints(result)[0])
+
+    def test_other_arguments_on_one_process(self):
+        first = [EPSKEW] + SMALL + ["--num-processes", "3"]
+        result = run(MPIRUN + ["-n", "2"] + first + [":", "-n", "1"] + first + ["--seed", "7"])
+
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(len(complaints(result)), 1, result.stderr)
+        self.assertRegex(complaints(result)[0], r"rank 2 \(.*\) was started with other arguments")
+
+    def test_another_build_on_one_process(self):
+        with tempfile.TemporaryDirectory() as folder:
+            other = os.path.join(folder, "epskew")
+            shutil.copy(EPSKEW, other)
+            with open(other, "ab") as file:
+                file.write(b"\0")
+            arguments = SMALL + ["--num-processes", "2"]
+            result = run(MPIRUN + ["-n", "1", EPSKEW] + arguments + [":", "-n", "1", other] + arguments)
+
+        self.assertEqual(result.returncode, 2)
+        self.assertRegex("".join(complaints(result)), r"rank 1 \(.*\) runs another build")
+
+    def test_unknown_variant_is_refused_once(self):
+        result = run(job(2, ["--variant", "exchange=pigeons"]))
+
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(len(complaints(result)), 1, result.stderr)
+        self.assertIn("auto, alltoallv, rma, pairwise, node", complaints(result)[0])
+
+
+class Results(unittest.TestCase):
+    def test_only_the_root_speaks(self):
+        result = run(job(3, ["--iterations", "3"]))
+
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout.count("backend mpi, 3 ranks"), 1)
+        self.assertEqual(complaints(result), [])
+
+    def test_result_file_names_places_links_and_choice(self):
+        with tempfile.TemporaryDirectory() as folder:
+            name = os.path.join(folder, "result.json")
+            result = run(job(4, ["--iterations", "3", "--variant", "ranks-per-node=3", "--json", name]))
+            self.assertEqual(result.returncode, 0, result.stderr)
+            with open(name, encoding="utf-8") as file:
+                record = json.load(file)
+
+        topology = record["topology"]
+        self.assertEqual(topology["node_of_rank"], [0, 0, 0, 1])
+        self.assertEqual(topology["hosts"], [socket.gethostname()] * 2)
+        self.assertEqual(len(topology["links"]), 1)
+        self.assertGreater(topology["links"][0]["latency_us"], 0)
+        self.assertGreater(topology["links"][0]["gb_per_s"], 0)
+        choices = [fact for fact in record["config"]["backend_facts"] if fact.startswith("exchange: ")]
+        self.assertRegex(choices[0], r"^exchange: (alltoallv|rma|pairwise|node), chosen .*rma [0-9]+ us")
+        for measured in record["rounds"]:
+            ranks = measured["load"]["rank"]["loads"]
+            self.assertEqual(measured["node_load"]["loads"], [sum(ranks[:3]), ranks[3]])
+
+
+class Losses(unittest.TestCase):
+    TIMEOUT_S = 3
+
+    def lose(self, exchange, rank, with_signal):
+        """Starts an endless job, sends a signal to a worker, returns (exit code, complaints, seconds, pids)."""
+        command = job(3, ["--iterations", "1000000", "--timeout", str(self.TIMEOUT_S), "--variant", f"exchange={exchange}"])
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                pids = {}
+                deadline = time.monotonic() + 20
+                while len(pids) < 3 and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                    pids = workers(process.pid)
+                self.assertEqual(len(pids), 3, "the job did not start")
+                time.sleep(1.0)
+                os.kill(pids[rank], with_signal)
+                start = time.monotonic()
+                _, errors = process.communicate(timeout=LIMIT_S)
+                seconds = time.monotonic() - start
+            finally:
+                process.kill()
+        lines = [line for line in errors.splitlines() if line.startswith("epskew: ")]
+        return process.returncode, lines, seconds, pids.values()
+
+    def assert_gone(self, pids):
+        deadline = time.monotonic() + 5
+        left = list(pids)
+        while left and time.monotonic() < deadline:
+            left = [pid for pid in left if os.path.exists(f"/proc/{pid}")]
+            time.sleep(0.05)
+        self.assertEqual(left, [])
+
+    def check(self, exchange, rank, with_signal):
+        code, lines, seconds, pids = self.lose(exchange, rank, with_signal)
+
+        self.assertEqual(code, 4, lines)
+        self.assertRegex("\n".join(lines), rf"rank {rank} (\(|on )")
+        self.assertLess(seconds, self.TIMEOUT_S + 5)
+        self.assert_gone(pids)
+        return lines
+
+    def test_killed(self):
+        lines = self.check("node", 1, signal.SIGKILL)
+
+        self.assertRegex("\n".join(lines), r"rank 1 on .* was killed by signal 9")
+
+    def test_root_killed(self):
+        self.check("alltoallv", 0, signal.SIGKILL)
+
+    def test_stopped(self):
+        for exchange in ("alltoallv", "rma", "node"):
+            with self.subTest(exchange=exchange):
+                self.check(exchange, 2, signal.SIGSTOP)
+
+    def test_root_stopped(self):
+        self.check("node", 0, signal.SIGSTOP)
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    rest = []
+    if "--" in arguments:
+        split = arguments.index("--")
+        arguments, rest = arguments[:split], arguments[split + 1:]
+    EPSKEW, MPIRUN = arguments[0], arguments[1:]
+    unittest.main(argv=[sys.argv[0]] + rest)
