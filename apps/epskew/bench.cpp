@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "command.hpp"
+#include "endurance.hpp"
 #include "epskew/backends/registry.hpp"
 #include "epskew/report/csv.hpp"
 #include "epskew/report/html.hpp"
@@ -18,6 +19,7 @@
 #include "epskew/report/tables.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/support/output_file.hpp"
+#include "epskew/workload/generate.hpp"
 #include "replayed_rounds.hpp"
 #include "trace_flags.hpp"
 #include "workload_flags.hpp"
@@ -28,6 +30,7 @@ namespace {
 struct BenchFlags {
   WorkloadFlags workload;
   TraceFlags trace;
+  EnduranceFlags endurance;
   std::vector<double> factors;
   std::string backend;
   std::vector<std::string> variants;
@@ -49,6 +52,7 @@ struct Outputs {
 void add_flags(CLI::App& command, BenchFlags& flags) {
   add_workload_flags(command, flags.workload);
   add_trace_flags(command, flags.trace);
+  add_endurance_flags(command, flags.endurance);
   command
       .add_option("--imbalance-factors", flags.factors,
                   "a round for each: largest rank load / mean load [1 2 3]")
@@ -222,10 +226,40 @@ SessionObserver narrate(std::FILE* text, const std::vector<std::string>& notes) 
   return observer;
 }
 
+/// Every seed draws one of the run's workloads, in turn: replayed tables as they are, others anew.
+EndurancePlan endurance_plan(const BenchFlags& flags, const SessionPlan& session) {
+  EndurancePlan plan{shape_of(session), session.options, flags.workload.seed, {}};
+  if (session.trace) {
+    plan.make_table = [rounds = session.rounds](std::uint64_t seed) {
+      return rounds[seed % rounds.size()].workload.table;
+    };
+    return plan;
+  }
+  std::vector<std::optional<double>> targets(session.factors.rbegin(), session.factors.rend());
+  targets.push_back(std::nullopt);
+  plan.make_table = [workload = flags.workload, targets](std::uint64_t seed) {
+    WorkloadSpec spec = to_spec(workload, targets[(seed - workload.seed) % targets.size()]);
+    spec.seed = seed;
+    return generate(spec).table;
+  };
+  return plan;
+}
+
+void endure(const BenchFlags& flags, const Backend& backend, const SessionPlan& session) {
+  if (flags.json || flags.csv || flags.html) {
+    throw UsageError(
+        "--pressure-test and --shrink-test make no result file (they time nothing); drop --json, --csv and "
+        "--html");
+  }
+  run_endurance(backend, flags.endurance, endurance_plan(flags, session), stdout);
+}
+
 void run_bench(const BenchFlags& flags, const std::vector<std::string>& argv) {
+  check(flags.endurance);
   const Outputs outputs = outputs_of(flags);
   const Backend& backend = backend_of(flags);
   const BenchPlan plan = plan_of(flags, argv);
+  if (flags.endurance.wanted()) return endure(flags, backend, plan.session);
   const auto record = run_session(backend, plan.session, narrate(outputs.text, plan.notes));
   if (!record) return;
   fmt::print(outputs.text, "{}", tables(*record));

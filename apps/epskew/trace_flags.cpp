@@ -78,6 +78,9 @@ void refuse_generator_flags(const WorkloadFlags& workload) {
   refuse(workload.law_level.has_value(), "--law-level");
   refuse(workload.pattern != "none", "--pattern");
   refuse(workload.hot_rank.has_value(), "--hot-rank");
+  refuse(workload.sampling != "exact", "--sampling");
+  refuse(workload.num_groups.has_value(), "--num-groups");
+  refuse(workload.num_topk_groups.has_value(), "--num-topk-groups");
 }
 
 }  // namespace

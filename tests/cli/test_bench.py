@@ -57,6 +57,26 @@ class BenchTest(ProgramTest):
             self.assertEqual(r["load"]["rank"]["max"], int(r["target_factor"] * mean + 0.5))
             self.assertEqual(r["oracle"], {"before": "passed", "after": "passed"})
 
+    def test_the_pressure_test_repeats_every_seed(self):
+        text = self.succeed(*small("--backend", "cpu", "--pressure-test", "--pressure-seconds", 0.01)).decode()
+
+        self.assertRegex(text, r"seed 0 +hash [0-9a-f]{16}  identical over all repeats")
+        self.assertRegex(text, r"passed: \d+ seeds, \d+ operations a rank")
+
+    def test_the_shrink_test_says_who_was_lost_and_who_waited(self):
+        text = self.succeed(*small("--backend", "cpu", "--shrink-test", "--timeout", 1)).decode()
+
+        self.assertRegex(text, r"rank 1 .*signal 9.* after [0-9.]+ s in .*; in vain waited: ")
+        self.assertRegex(text, r"rank 3 .*signal 9")
+        self.assertRegex(text, r"passed: \d+ operations of the survivors")
+
+    def test_endurance_flags_that_make_no_sense_are_refused(self):
+        self.refuse("--shrink-test", *small("--pressure-test", "--shrink-test"))
+        self.refuse("--pressure-seconds", *small("--pressure-seconds", 3))
+        self.refuse("--json", *small("--pressure-test", "--json", "x.json"))
+        self.refuse("one process", *small("--backend", "reference", "--shrink-test"))
+        self.refuse("--num-processes", *small("--backend", "cpu", "--num-processes", 2, "--shrink-test"))
+
     def test_every_phase_has_its_matrix(self):
         record = self.bench()
 

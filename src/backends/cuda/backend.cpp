@@ -103,6 +103,10 @@ class CudaBackend final : public Backend {
   std::unique_ptr<World> make_world(const ExchangeShape& shape,
                                     const ExchangeOptions& options) const override {
     validate(shape, options);
+    if (options.shrink) {
+      throw UsageError(
+          "--shrink-test is not known to --backend cuda (its ranks are one process); use --backend cpu");
+    }
     const cuda::Settings settings = cuda::parse_settings(options);
     if (const auto why = why_unusable()) throw UsageError("--backend cuda is not available (" + *why + ")");
     int count = 0;

@@ -26,6 +26,10 @@ class MpiBackend final : public Backend {
   std::unique_ptr<World> make_world(const ExchangeShape& shape,
                                     const ExchangeOptions& options) const override {
     validate(shape, options);
+    if (options.shrink) {
+      throw UsageError(
+          "--shrink-test is not known to --backend mpi (a lost process ends an MPI job); use --backend cpu");
+    }
     mpi::parse_variants(options);
     if (options.combine != CombineFormat::bf16) {
       throw UsageError(fmt::format("--backend mpi does not combine in {} (it knows bf16); leave the flag out",
