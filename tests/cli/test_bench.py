@@ -75,7 +75,7 @@ class BenchTest(ProgramTest):
         self.refuse("--pressure-seconds", *small("--pressure-seconds", 3))
         self.refuse("--json", *small("--pressure-test", "--json", "x.json"))
         self.refuse("one process", *small("--backend", "reference", "--shrink-test"))
-        self.refuse("--num-processes", *small("--backend", "cpu", "--num-processes", 2, "--shrink-test"))
+        self.refuse("--num-processes", *small("--backend", "cpu", "--num-processes", 2, "--imbalance-factors", 1, "--shrink-test"))
 
     def test_every_phase_has_its_matrix(self):
         record = self.bench()
