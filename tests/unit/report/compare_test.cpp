@@ -32,7 +32,9 @@ NamedRecord run(const char* name, int count, double base, double step) {
 }
 
 CompareOptions only_pair() {
-  return {.phases = {Phase::dispatch_combine}};
+  CompareOptions options;
+  options.phases = {Phase::dispatch_combine};
+  return options;
 }
 
 std::string problem_of(const NamedRecord& a, const NamedRecord& b, const CompareOptions& options) {
