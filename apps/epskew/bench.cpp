@@ -164,8 +164,24 @@ struct BenchPlan {
   std::vector<std::string> notes;
 };
 
-void plan_generated(const BenchFlags& flags, SessionPlan& plan) {
-  plan.factors = factors_of(flags);
+/// DeepEP's default factors that this shape can reach; the others become a note. Factors that the user named
+/// stay: one out of reach is refused.
+std::vector<double> reachable(const BenchFlags& flags, std::vector<std::string>& notes) {
+  std::vector<double> factors = factors_of(flags);
+  if (!flags.factors.empty() || factors.empty()) return factors;
+  const double bound = generate(to_spec(flags.workload, std::nullopt)).feasible_max;
+  std::erase_if(factors, [&](double factor) {
+    if (factor <= bound) return false;
+    notes.push_back(
+        fmt::format("the default factor {:g} is left out: this shape reaches at most {:.2f}", factor, bound));
+    return true;
+  });
+  return factors;
+}
+
+void plan_generated(const BenchFlags& flags, BenchPlan& bench) {
+  SessionPlan& plan = bench.session;
+  plan.factors = reachable(flags, bench.notes);
   for (const double factor : plan.factors)
     to_spec(flags.workload, factor);  // each is checked before any is made
   const WorkloadSpec spec = to_spec(flags.workload, std::nullopt);
@@ -198,7 +214,7 @@ BenchPlan plan_of(const BenchFlags& flags, const std::vector<std::string>& argv)
   plan.round.seed = flags.workload.seed;
   plan.hidden = checked_hidden(flags.workload);
   if (flags.trace.trace.empty()) {
-    plan_generated(flags, plan);
+    plan_generated(flags, bench);
   } else {
     plan_replayed(flags, bench);
   }

@@ -233,9 +233,8 @@ int checked_hidden(const WorkloadFlags& flags) {
   const int hidden = hidden_of(flags);
   if (hidden % scale_channels != 0) {
     throw UsageError(
-        fmt::format("--hidden {} is not a multiple of {} (channels that share an FP8 scale); choose {} or {}",
-                    hidden, scale_channels, std::max(1, hidden / scale_channels) * scale_channels,
-                    (hidden / scale_channels + 1) * scale_channels));
+        fmt::format("--hidden {} is not a multiple of {} (channels that share an FP8 scale); choose {}",
+                    hidden, scale_channels, (hidden / scale_channels + 1) * scale_channels));
   }
   return hidden;
 }

@@ -77,6 +77,13 @@ class BenchTest(ProgramTest):
         self.refuse("one process", *small("--backend", "reference", "--shrink-test"))
         self.refuse("--num-processes", *small("--backend", "cpu", "--num-processes", 2, "--imbalance-factors", 1, "--shrink-test"))
 
+    def test_default_factors_out_of_reach_are_left_out_aloud(self):
+        text = self.succeed(*small("--num-processes", 2)).decode()
+
+        self.assertIn("note: the default factor 3 is left out: this shape reaches at most 2.00", text)
+        self.assertRegex(text, r"(?m)^2.0 \(2.00\)")
+        self.refuse("out of reach", *small("--num-processes", 2, "--imbalance-factors", 3))
+
     def test_every_phase_has_its_matrix(self):
         record = self.bench()
 
