@@ -63,7 +63,8 @@ Figure pooled_figure(const FitReport& report) {
               {"roles", {{"x", "position"}, {"bar", "recorded"}, {"facet", "level"}}},
               {"curves", names(order, order.size())},
               {"ownScale", true},
-              {"height", 260},
+              {"wide", true},
+              {"height", 300},
               {"xTitle", "from the largest load"},
               {"yTitle", "load / mean load"}};
   out.table.caption = "Mean sorted loads and pooled laws";
@@ -149,6 +150,7 @@ Section family_section(const FitReport& report) {
   out.plot = {{"kind", "bars"},
               {"roles", {{"category", "family"}, {"value", "mean SSE"}, {"facet", "level"}}},
               {"ownScale", true},
+              {"wide", true},
               {"xTitle", "mean SSE"}};
   out.table.caption = "Families by level";
   out.table.columns = {"level",

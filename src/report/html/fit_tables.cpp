@@ -8,7 +8,7 @@ namespace epskew {
 namespace {
 
 std::string window_name(const WindowFit& window) {
-  return fmt::format("{} of {} × {} tokens", window.expert ? "experts" : "ranks", window.num_ranks,
+  return fmt::format("{}, {} × {} tokens", window.expert ? "experts" : "ranks", window.num_ranks,
                      window.tokens_per_rank);
 }
 

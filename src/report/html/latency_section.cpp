@@ -33,7 +33,8 @@ Figure latency_figure(Results results) {
   figure.id = "latency-plot";
   figure.title = "Latency of the slowest rank against the imbalance factor";
   figure.note =
-      "Line and marks: median over iterations of the slowest rank's time. Band: 10th to 99th percentile. "
+      "Line and marks: median over iterations of the slowest rank's time. Band: 10th to 99th percentile, "
+      "where there are enough iterations (200). "
       "Dotted: the balanced round. Dashed: the factor that uniform random routing has by chance alone.";
   const bool replayed = std::none_of(results.begin(), results.end(), [](const NamedRecord& result) {
     return std::any_of(result.record.rounds.begin(), result.record.rounds.end(),

@@ -123,6 +123,7 @@
     else if (series.length > 1) figure.legend.append(legend(theme, series, options.kind, 0));
     const facets = facet ? distinct(rows.map((row) => row[facet])) : [null];
     figure.plots.classList.toggle("single", facets.length === 1);
+    figure.plots.classList.toggle("wide", Boolean(options.wide));
     const pending = facets.map((value) => {
       const container = element("div", { class: "view" });
       container.dataset.label = figure.title + (value === null ? "" : ", " + value);

@@ -48,7 +48,8 @@ const epskewSpecs = (function () {
       encode: {
         update: {
           x: across ? { signal: "width" } : { scale: "x", field: "at", offset: 4 },
-          y: across ? { scale: "y", field: "at", offset: -5 } : { value: 8 },
+          y: across ? { scale: "y", field: "at", offset: 4 } : { value: 8 },
+          baseline: { value: across ? "top" : "alphabetic" },
           align: { value: across ? "right" : "left" },
           text: { value: text },
           fill: { value: theme.muted },
@@ -143,6 +144,9 @@ const epskewSpecs = (function () {
       x: { scale: "x", field: from }, x2: { scale: "x", field: to }, y: { ...centre, offset: top },
       y2: { ...centre, offset: bottom }, stroke: { value: theme.text }, strokeWidth: { value: 1.25 },
       opacity: { signal: "datum.lo === null ? 0 : 1" } } } });
+    const label = (paint) => inGroup({ type: "text", encode: { update: {
+      x: { scale: "x", signal: "datum.hi ? max(datum.hi, datum.value) : datum.value", offset: 6 }, y: centre,
+      baseline: { value: "middle" }, text: { field: "label" }, fontSize: { value: 12 }, ...paint } } });
     const withInterval = rows.some((row) => "lo" in row);
     return Object.assign(base(theme, categories.length * band + 46), {
       data: [{ name: "rows", values: rows.filter((row) => row.value !== null) },
@@ -154,9 +158,12 @@ const epskewSpecs = (function () {
       ],
       axes: [
         axis("bottom", "x", options.xTitle, { grid: true, domain: false }),
-        axis("left", "y", null, { domain: false, ticks: false, labelColor: theme.text, labelLimit: 150 }),
+        axis("left", "y", null, { domain: false, ticks: false, labelColor: theme.text, labelLimit: 175 }),
       ],
       marks: [
+        { type: "rule", aria: false, from: { data: "baseline" }, encode: { update: {
+          x: { scale: "x", field: "at" }, y: { value: 0 }, y2: { signal: "height" },
+          stroke: { value: theme.text }, strokeDash: { value: [3, 3] } } } },
         { type: "group", aria: false,
           from: { facet: { name: "faceted", data: "rows", groupby: "category" } },
           signals: [{ name: "height", update: "bandwidth('y')" }],
@@ -169,14 +176,9 @@ const epskewSpecs = (function () {
               fill: { scale: "colour", field: "series" }, fillOpacity: { value: 0.55 }, cornerRadius: { value: 2 },
               tooltip: { field: "hover" } } } }),
             ...(withInterval ? [rule("lo", "hi", 0, 0), rule("lo", "lo", -4, 4), rule("hi", "hi", -4, 4)] : []),
-            inGroup({ type: "text", encode: { update: {
-              x: { scale: "x", signal: "datum.hi ? max(datum.hi, datum.value) : datum.value", offset: 6 }, y: centre,
-              baseline: { value: "middle" }, text: { field: "label" }, fill: { value: theme.text },
-              fontSize: { value: 12 } } } }),
+            label({ stroke: { value: theme.paper }, strokeWidth: { value: 4 } }),  // keeps rules out of the text
+            label({ fill: { value: theme.text } }),
           ] },
-        { type: "rule", aria: false, from: { data: "baseline" }, encode: { update: {
-          x: { scale: "x", field: "at" }, y: { value: 0 }, y2: { signal: "height" },
-          stroke: { value: theme.text }, strokeDash: { value: [3, 3] } } } },
       ],
     });
   }
@@ -188,6 +190,7 @@ const epskewSpecs = (function () {
     const long = curves.flatMap((name, index) => rows.filter((row) => row[name] !== null && row[name] !== undefined)
       .map((row) => ({ x: row.x, y: row[name], series: name, index })));
     const top = highest(all, "bar", "mean", ...curves);
+    const bottom = Math.min(0, ...flat(all.flatMap((row) => curves.map((name) => row[name]))));  // a normal law may dip
     return Object.assign(base(theme, options.height || 220), {
       data: [
         { name: "rows", values: rows.filter((row) => row.bar !== null) },
@@ -196,7 +199,7 @@ const epskewSpecs = (function () {
       ],
       scales: [
         { name: "x", type: "linear", domain: [0.5, count + 0.5], range: "width", zero: false, nice: false },
-        { name: "y", type: "linear", domain: [0, top], nice: true, range: "height" },
+        { name: "y", type: "linear", domain: [bottom, top], nice: true, range: "height" },
         seriesScale("colour", curves, curves.map((unused, i) => epskewTheme.colour(theme, i + 1))),
         seriesScale("dash", curves, curves.map((unused, i) => epskewTheme.dash(i))),
       ],
@@ -217,7 +220,8 @@ const epskewSpecs = (function () {
           marks: [{ type: "line", aria: false, from: { data: "faceted" }, encode: { update: {
             x: { scale: "x", field: "x" }, y: { scale: "y", field: "y" },
             stroke: { scale: "colour", field: "series" }, strokeDash: { scale: "dash", field: "series" },
-            strokeWidth: { signal: "datum.index < 3 ? 2 : 1.25" } } } },
+            strokeWidth: { signal: "datum.index < 3 ? 2 : 1.25" },
+            strokeOpacity: { signal: "datum.index < 3 ? 1 : 0.7" } } } },
           ...(count <= 32 && curves.length === 1 ? [{ type: "symbol", aria: false, from: { data: "faceted" }, encode: {
             update: { x: { scale: "x", field: "x" }, y: { scale: "y", field: "y" }, size: { value: 28 },
               fill: { scale: "colour", field: "series" } } } }] : [])] },
