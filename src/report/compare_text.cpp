@@ -50,7 +50,8 @@ std::string comparison_table(const Comparison& comparison) {
   }
   std::string out = fmt::format("A: {}\nB: {}\n", comparison.a, comparison.b);
   for (const std::string& difference : comparison.differences) out += "A and B differ: " + difference + "\n";
-  out += "\n" + table.render();
+  out += '\n';
+  out += table.render();
   for (const std::string& what : comparison.left_out) out += "left out: " + what + "\n";
   if (!comparison.fail_above) return out;
   const auto failures = comparison.failures();

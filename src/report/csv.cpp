@@ -31,7 +31,10 @@ std::string quoted(std::string_view text) {
 
 class Row {
  public:
-  void add(std::string_view text) { text_ += (text_.empty() ? "" : ",") + quoted(text); }
+  void add(std::string_view text) {
+    if (!text_.empty()) text_ += ',';
+    text_ += quoted(text);
+  }
   void add(const std::optional<std::string>& text) { add(std::string_view(text ? *text : "")); }
   void add(double value) { add(std::string_view(fmt::format("{}", value))); }
   void add(std::int64_t value) { add(std::string_view(fmt::format("{}", value))); }

@@ -15,7 +15,10 @@ std::string shell_word(const std::string& word) {
 
 std::string command_line(const std::vector<std::string>& argv) {
   std::string out;
-  for (const std::string& word : argv) out += (out.empty() ? "" : " ") + shell_word(word);
+  for (const std::string& word : argv) {
+    if (!out.empty()) out += ' ';
+    out += shell_word(word);
+  }
   return out;
 }
 
