@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -37,6 +38,7 @@ struct BenchFlags {
   std::string dispatch_format = "fp8";
   bool use_logfmt = false;
   std::int64_t iterations = 200;
+  std::optional<std::int64_t> passes;
   std::int64_t warmup = 5;
   double timeout_s = 30;
   bool no_flush = false;
@@ -66,7 +68,11 @@ void add_flags(CLI::App& command, BenchFlags& flags) {
   command
       .add_option("--iterations", flags.iterations, "timed iterations of each timing mode; 200 give a p99")
       ->capture_default_str();
-  command.add_option("--warmup", flags.warmup, "untimed iterations before them")->capture_default_str();
+  command.add_option("--passes", flags.passes,
+                     "take the iterations of all rounds in so many turns, so that drift of the machine hits "
+                     "every round [4, or --iterations if fewer]");
+  command.add_option("--warmup", flags.warmup, "untimed iterations before them, in every pass")
+      ->capture_default_str();
   command.add_option("--timeout", flags.timeout_s, "seconds after which a wait for another rank fails")
       ->capture_default_str();
   command.add_flag("--no-flush", flags.no_flush, "leave the caches warm between iterations");
@@ -209,6 +215,8 @@ BenchPlan plan_of(const BenchFlags& flags, const std::vector<std::string>& argv)
   plan.argv = argv;
   plan.options = options_of(flags);
   plan.round.iterations = checked_count(flags.iterations, 1, "--iterations");
+  plan.passes =
+      flags.passes ? checked_count(*flags.passes, 1, "--passes") : std::min(4, plan.round.iterations);
   plan.round.warmup = checked_count(flags.warmup, 0, "--warmup");
   plan.round.flush_cache = !flags.no_flush;
   plan.round.seed = flags.workload.seed;
@@ -230,7 +238,7 @@ SessionObserver narrate(std::FILE* text, const std::vector<std::string>& notes) 
     for (const std::string& note : notes) fmt::print(text, "note: {}\n", note);
     std::fflush(text);
   };
-  observer.round_started = [progress](const std::string& label, std::size_t index, std::size_t total) {
+  observer.visit_started = [progress](const std::string& label, std::size_t index, std::size_t total) {
     if (progress) fmt::print(stderr, "\r\033[K[{}/{}] {} ...", index + 1, total, label);
   };
   observer.round_finished = [text, progress](const RoundRecord& round) {

@@ -31,21 +31,40 @@ double quantile(std::vector<double>& values, double q) {
   return *at + (h - static_cast<double>(below)) * (next - *at);
 }
 
-double resampled_quantile(std::span<const double> samples, double q, RandomStream& random,
-                          std::vector<double>& scratch) {
-  scratch.resize(samples.size());
-  for (double& value : scratch) value = samples[random.below(static_cast<std::uint32_t>(samples.size()))];
+/// Which passes a resample is made of. One pass needs no drawing.
+void draw_passes(std::vector<int>& drawn, RandomStream& random) {
+  const auto passes = static_cast<std::uint32_t>(drawn.size());
+  for (int& pass : drawn) pass = passes == 1 ? 0 : static_cast<int>(random.below(passes));
+}
+
+double resampled_quantile(PassedSamples samples, const std::vector<int>& drawn, double q,
+                          RandomStream& random, std::vector<double>& scratch) {
+  scratch.clear();
+  for (const int pass : drawn) {
+    const std::size_t begin = pass_begin(samples.us.size(), samples.passes, pass);
+    const auto count =
+        static_cast<std::uint32_t>(pass_begin(samples.us.size(), samples.passes, pass + 1) - begin);
+    for (std::uint32_t i = 0; i < count; ++i) scratch.push_back(samples.us[begin + random.below(count)]);
+  }
   return quantile(scratch, q);
 }
 
-std::vector<double> bootstrap_ratios(std::span<const double> numerator, std::span<const double> denominator,
-                                     double q, std::uint64_t seed) {
+std::vector<double> bootstrap_ratios(PassedSamples numerator, PassedSamples denominator, double q,
+                                     PassPairing pairing, std::uint64_t seed) {
   RandomStream random(seed, bootstrap_stream);
+  std::vector<int> top_passes(static_cast<std::size_t>(numerator.passes));
+  std::vector<int> bottom_passes(static_cast<std::size_t>(denominator.passes));
   std::vector<double> scratch;
   std::vector<double> ratios(num_resamples);
   for (double& ratio : ratios) {
-    const double top = resampled_quantile(numerator, q, random, scratch);
-    ratio = top / resampled_quantile(denominator, q, random, scratch);
+    draw_passes(top_passes, random);
+    if (pairing == PassPairing::same_run) {
+      bottom_passes = top_passes;
+    } else {
+      draw_passes(bottom_passes, random);
+    }
+    const double top = resampled_quantile(numerator, top_passes, q, random, scratch);
+    ratio = top / resampled_quantile(denominator, bottom_passes, q, random, scratch);
   }
   return ratios;
 }
@@ -79,21 +98,24 @@ Summary summarise(std::span<const double> samples) {
   return summary;
 }
 
-std::optional<RatioInterval> ratio_of_quantiles(std::span<const double> numerator,
-                                                std::span<const double> denominator, double q,
-                                                std::uint64_t seed) {
-  if (std::min(numerator.size(), denominator.size()) < min_samples_for_ratio) return std::nullopt;
-  const auto top = percentile(numerator, q);
-  const auto bottom = percentile(denominator, q);
-  // Times are positive; a clock that saw no time pass at all supports no ratio.
-  if (!top || !bottom || *std::min_element(denominator.begin(), denominator.end()) <= 0) return std::nullopt;
-  std::vector<double> ratios = bootstrap_ratios(numerator, denominator, q, seed);
-  return RatioInterval{*top / *bottom, quantile(ratios, 0.025), quantile(ratios, 0.975)};
+std::size_t pass_begin(std::size_t n, int passes, int pass) {
+  EPSKEW_EXPECT(passes >= 1 && pass >= 0 && pass <= passes);
+  return n * static_cast<std::size_t>(pass) / static_cast<std::size_t>(passes);
 }
 
-std::optional<RatioInterval> ratio_of_medians(std::span<const double> numerator,
-                                              std::span<const double> denominator, std::uint64_t seed) {
-  return ratio_of_quantiles(numerator, denominator, 0.5, seed);
+std::optional<RatioInterval> ratio_of_quantiles(PassedSamples numerator, PassedSamples denominator, double q,
+                                                PassPairing pairing, std::uint64_t seed) {
+  EPSKEW_EXPECT(pairing == PassPairing::separate_runs || numerator.passes == denominator.passes);
+  if (std::min(numerator.us.size(), denominator.us.size()) < min_samples_for_ratio) return std::nullopt;
+  EPSKEW_EXPECT(static_cast<std::size_t>(numerator.passes) <= numerator.us.size());
+  EPSKEW_EXPECT(static_cast<std::size_t>(denominator.passes) <= denominator.us.size());
+  const auto top = percentile(numerator.us, q);
+  const auto bottom = percentile(denominator.us, q);
+  // Times are positive; a clock that saw no time pass at all supports no ratio.
+  if (!top || !bottom || *std::min_element(denominator.us.begin(), denominator.us.end()) <= 0)
+    return std::nullopt;
+  std::vector<double> ratios = bootstrap_ratios(numerator, denominator, q, pairing, seed);
+  return RatioInterval{*top / *bottom, quantile(ratios, 0.025), quantile(ratios, 0.975)};
 }
 
 }  // namespace epskew

@@ -88,15 +88,24 @@ void check_options(const CompareOptions& options) {
                   *options.fail_above));
 }
 
-ComparedStatistic compare_quantile(std::span<const double> a, std::span<const double> b, double q) {
-  return {percentile(a, q), percentile(b, q), ratio_of_quantiles(b, a, q, bootstrap_seed)};
+ComparedStatistic compare_quantile(PassedSamples a, PassedSamples b, double q) {
+  return {percentile(a.us, q), percentile(b.us, q),
+          ratio_of_quantiles(b, a, q, PassPairing::separate_runs, bootstrap_seed)};
 }
 
-ComparedPhase compare_phase(const RoundRecord& a, const RoundRecord& b, Phase phase) {
-  const std::vector<double> slowest_a = slowest_rank(a.phase(phase)->samples_us);
-  const std::vector<double> slowest_b = slowest_rank(b.phase(phase)->samples_us);
-  return {a.label, phase, a.workload.digest == b.workload.digest, compare_quantile(slowest_a, slowest_b, 0.5),
-          compare_quantile(slowest_a, slowest_b, 0.99)};
+/// One round of a result that knows how many passes it was measured in.
+struct RoundOf {
+  const RoundRecord& round;
+  int passes;
+};
+
+ComparedPhase compare_phase(const RoundOf& a, const RoundOf& b, Phase phase) {
+  const std::vector<double> slowest_a = slowest_rank(a.round.phase(phase)->samples_us);
+  const std::vector<double> slowest_b = slowest_rank(b.round.phase(phase)->samples_us);
+  const PassedSamples samples_a{slowest_a, a.passes};
+  const PassedSamples samples_b{slowest_b, b.passes};
+  return {a.round.label, phase, a.round.workload.digest == b.round.workload.digest,
+          compare_quantile(samples_a, samples_b, 0.5), compare_quantile(samples_a, samples_b, 0.99)};
 }
 
 /// Compares round by round; what has no counterpart is put into words.
@@ -126,7 +135,7 @@ class RoundByRound {
     }
     for (const Phase phase : options_.phases) {
       if (round.phase(phase) && other->phase(phase)) {
-        add(compare_phase(round, *other, phase));
+        add(compare_phase({round, a_.record.config.passes}, {*other, b_.record.config.passes}, phase));
       } else {
         miss(fmt::format("round {}, {}: not measured in {}", round.label, name_of(phase),
                          round.phase(phase) ? b_.name : a_.name));

@@ -41,8 +41,10 @@ void check_load(const RoutingLoad& load, std::size_t ranks, std::size_t experts,
   check.index("load.rank.hot", load.rank.hot, ranks);
 }
 
-void check_phase(const PhaseRecord& phase, std::size_t ranks, const RoundCheck& check) {
+void check_phase(const PhaseRecord& phase, std::size_t ranks, int passes, const RoundCheck& check) {
   check.length("a row of samples_us", static_cast<std::size_t>(phase.samples_us.num_ranks), ranks);
+  check.index("the last of config.passes", passes - 1,
+              static_cast<std::size_t>(phase.samples_us.iterations()));
   check.length("per_rank.mean", phase.per_rank.mean.size(), ranks);
   check.length("per_rank.min", phase.per_rank.min.size(), ranks);
   check.length("per_rank.max", phase.per_rank.max.size(), ranks);
@@ -64,7 +66,7 @@ void check_consistent(const Record& record, const std::string& source) {
     const RoundCheck check(source, round.label);
     check_load(round.load, ranks, static_cast<std::size_t>(config.num_experts), check);
     for (const auto& phase : round.timing) {
-      if (phase) check_phase(*phase, ranks, check);
+      if (phase) check_phase(*phase, ranks, config.passes, check);
     }
   }
 }

@@ -78,7 +78,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BuildRecord, compiler, flags, type, commit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ClockRecord, source, resolution_ns)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ConfigRecord, num_ranks, num_experts, topk, hidden, max_tokens,
                                    tokens_per_rank, dispatch_format, combine_format, backend, variants,
-                                   backend_facts, micro_batches, timeout_ms, iterations, warmup, flush_cache,
+                                   backend_facts, micro_batches, timeout_ms, iterations, warmup, passes, flush_cache,
                                    flush_bytes, clock, distribution, imbalance_factors, num_masked, seed,
                                    trace)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LinkRecord, from, to, latency_us, gb_per_s)
@@ -182,7 +182,9 @@ inline void from_json(const nlohmann::json& in, Record& record) {
   in.at("driver").get_to(record.driver);
   in.at("libraries").get_to(record.libraries);
   in.at("build").get_to(record.build);
-  in.at("config").get_to(record.config);
+  nlohmann::json config = in.at("config");
+  if (config.is_object()) config.emplace("passes", 1);  // since 1.2; an earlier run was one pass
+  config.get_to(record.config);
   in.at("rounds").get_to(record.rounds);
   get_since(in, "topology", record.topology);  // since 1.1
 }

@@ -29,20 +29,29 @@ MemoryRecord memory_of(const std::vector<MemoryUse>& ranks) {
   return record;
 }
 
+/// How the costs of a run are made.
+struct CostBasis {
+  int passes = 1;
+  std::uint64_t seed = 0;
+};
+
 std::optional<RatioInterval> cost_of_phase(const RoundRecord& round, const RoundRecord& balanced, Phase phase,
-                                           std::uint64_t seed) {
+                                           CostBasis basis) {
   const auto& mine = round.phase(phase);
   const auto& reference = balanced.phase(phase);
   if (!mine || !reference) return std::nullopt;
-  return ratio_of_medians(slowest_rank(mine->samples_us), slowest_rank(reference->samples_us), seed);
+  const std::vector<double> top = slowest_rank(mine->samples_us);
+  const std::vector<double> bottom = slowest_rank(reference->samples_us);
+  return ratio_of_quantiles({top, basis.passes}, {bottom, basis.passes}, 0.5, PassPairing::same_run,
+                            basis.seed);
 }
 
-std::optional<CostRecord> cost_of(const RoundRecord& round, const RoundRecord& balanced, std::uint64_t seed) {
-  const auto whole = cost_of_phase(round, balanced, Phase::dispatch_combine, seed);
+std::optional<CostRecord> cost_of(const RoundRecord& round, const RoundRecord& balanced, CostBasis basis) {
+  const auto whole = cost_of_phase(round, balanced, Phase::dispatch_combine, basis);
   if (!whole) return std::nullopt;
   CostRecord cost{whole->ratio, whole->low, whole->high, balanced.label, {}};
   for (const Phase phase : all_phases()) {
-    if (const auto ratio = cost_of_phase(round, balanced, phase, seed))
+    if (const auto ratio = cost_of_phase(round, balanced, phase, basis))
       cost.phases[std::string(name_of(phase))] = *ratio;
   }
   return cost;
@@ -96,12 +105,12 @@ void add_node_load(RoundRecord& round, const std::vector<int>& node_of_rank) {
   round.node_load = measure_loads(loads);
 }
 
-void add_costs(std::vector<RoundRecord>& rounds, std::uint64_t seed) {
+void add_costs(std::vector<RoundRecord>& rounds, int passes, std::uint64_t seed) {
   const auto balanced = std::find_if(rounds.begin(), rounds.end(),
                                      [](const RoundRecord& round) { return round.target_factor == 1.0; });
   if (balanced == rounds.end()) return;
   for (auto round = rounds.begin(); round != rounds.end(); ++round) {
-    if (round != balanced) round->cost_of_imbalance = cost_of(*round, *balanced, seed);
+    if (round != balanced) round->cost_of_imbalance = cost_of(*round, *balanced, {passes, seed});
   }
 }
 

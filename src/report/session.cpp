@@ -50,6 +50,7 @@ ConfigRecord describe_config(const Backend& backend, const SessionPlan& plan) {
   config.timeout_ms = plan.options.timeout.count();
   config.iterations = plan.round.iterations;
   config.warmup = plan.round.warmup;
+  config.passes = plan.passes;
   config.flush_cache = plan.round.flush_cache;
   config.clock = clock_of(config.backend_facts);
   config.distribution = plan.distribution;
@@ -77,6 +78,11 @@ void notify(const Callback& callback, Arguments&&... arguments) {
 void check_plan(const SessionPlan& plan) {
   if (plan.rounds.empty())
     throw UsageError("there is no round to run (no layer or factor was chosen); choose one");
+  if (plan.passes < 1 || plan.passes > plan.round.iterations) {
+    throw UsageError(fmt::format(
+        "--passes {} does not fit {} iterations (every pass has at least one of them); choose 1 to {}",
+        plan.passes, plan.round.iterations, plan.round.iterations));
+  }
   const RoutingTable& first = plan.rounds.front().workload.table;
   for (const PlannedRound& round : plan.rounds) {
     const RoutingTable& table = round.workload.table;
@@ -171,6 +177,23 @@ std::optional<TopologyRecord> topology_of(const WorldFacts& facts) {
   return record;
 }
 
+/// Which round is visited as the `place`-th of `pass`: rotated, and in the last pass in the plan's order, so
+/// that results come in that order.
+std::size_t round_at(const SessionPlan& plan, int pass, std::size_t place) {
+  return (place + static_cast<std::size_t>(plan.passes - 1 - pass)) % plan.rounds.size();
+}
+
+RoundPlan visit_of(const SessionPlan& plan, std::size_t round, int pass) {
+  const auto iterations = static_cast<std::size_t>(plan.round.iterations);
+  RoundPlan visit = plan.round;
+  visit.label = plan.rounds[round].label;
+  visit.iterations = static_cast<int>(pass_begin(iterations, plan.passes, pass + 1) -
+                                      pass_begin(iterations, plan.passes, pass));
+  visit.first_visit = pass == 0;
+  visit.last_visit = pass == plan.passes - 1;
+  return visit;
+}
+
 std::optional<Record> run_session(const Backend& backend, const SessionPlan& plan,
                                   const SessionObserver& observer) {
   check_plan(plan);
@@ -180,22 +203,24 @@ std::optional<Record> run_session(const Backend& backend, const SessionPlan& pla
   Record record = begin_record(backend, plan);
   record.topology = topology_of(world->facts());
   if (is_root) notify(observer.started, record);
-  for (std::size_t i = 0; i < plan.rounds.size(); ++i) {
-    const PlannedRound& planned = plan.rounds[i];
-    RoundPlan round = plan.round;
-    round.label = planned.label;
-    if (is_root) notify(observer.round_started, planned.label, i, plan.rounds.size());
-    const RoundResult result = run_round(*world, planned.workload.table, round);
-    if (!is_root) continue;
-    record.config.flush_bytes = result.flush_bytes;
-    record.rounds.push_back(make_round_record(planned, result, plan.hidden, plan.options));
+  std::vector<RoundResult> results(plan.rounds.size());
+  const std::size_t visits = plan.rounds.size() * static_cast<std::size_t>(plan.passes);
+  for (std::size_t i = 0; i < visits; ++i) {
+    const int pass = static_cast<int>(i / plan.rounds.size());
+    const std::size_t index = round_at(plan, pass, i % plan.rounds.size());
+    const PlannedRound& planned = plan.rounds[index];
+    if (is_root) notify(observer.visit_started, planned.label, i, visits);
+    append_visit(results[index], run_round(*world, planned.workload.table, visit_of(plan, index, pass)));
+    if (!is_root || pass + 1 < plan.passes) continue;
+    record.config.flush_bytes = results[index].flush_bytes;
+    record.rounds.push_back(make_round_record(planned, results[index], plan.hidden, plan.options));
     if (record.topology) add_node_load(record.rounds.back(), record.topology->node_of_rank);
     notify(observer.round_finished, record.rounds.back());
   }
   const std::vector<std::string> choices = world->facts().choices;
   if (!is_root) return std::nullopt;
   record.config.backend_facts.insert(record.config.backend_facts.end(), choices.begin(), choices.end());
-  add_costs(record.rounds, plan.round.seed);
+  add_costs(record.rounds, plan.passes, plan.round.seed);
   return record;
 }
 

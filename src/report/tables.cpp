@@ -202,14 +202,19 @@ std::string footnotes(const Record& record) {
 
 }  // namespace
 
+std::string passes_text(const ConfigRecord& config) {
+  if (config.passes == 1) return fmt::format("after {} warm-up", config.warmup);
+  return fmt::format("in {} passes, {} warm-up in each", config.passes, config.warmup);
+}
+
 std::string describe_run(const Record& record) {
   const ConfigRecord& config = record.config;
   std::string text = fmt::format(
       "epskew {}: backend {}, {} ranks, up to {} tokens a rank, hidden {}, top-{} of {} experts\n"
-      "dispatch {}, combine {}; {} iterations a timing mode after {} warm-up; caches {}; seed {}\n",
+      "dispatch {}, combine {}; {} iterations a timing mode {}; caches {}; seed {}\n",
       record.tool.version, config.backend, config.num_ranks, config.max_tokens, config.hidden, config.topk,
-      config.num_experts, config.dispatch_format, config.combine_format, config.iterations, config.warmup,
-      config.flush_cache ? "flushed" : "not flushed", config.seed);
+      config.num_experts, config.dispatch_format, config.combine_format, config.iterations,
+      passes_text(config), config.flush_cache ? "flushed" : "not flushed", config.seed);
   if (!config.variants.empty()) {
     text += "variants:";
     for (const auto& [name, value] : config.variants) text += fmt::format(" {}={}", name, value);

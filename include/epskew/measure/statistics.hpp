@@ -26,13 +26,24 @@ struct RatioInterval {
   double low = 1;
   double high = 1;
 };
+/// Samples that were taken in several passes, one after another: pass p has those from pass_begin(n, passes,
+/// p) on.
+struct PassedSamples {
+  std::span<const double> us;
+  int passes = 1;
+};
+/// floor(n · pass / passes): passes of nearly equal length.
+std::size_t pass_begin(std::size_t n, int passes, int pass);
+
+/// Whether the passes of two sets of samples alternated in one run, so that drift of the machine hit both, or
+/// belong to runs of their own.
+enum class PassPairing { same_run, separate_runs };
+
 /// The q-quantile of the numerator over that of the denominator and its 95 % percentile-bootstrap interval,
-/// resampling both, `seed` fixed. nullopt where either has fewer than max(5, min_samples_for(q)) samples.
-std::optional<RatioInterval> ratio_of_quantiles(std::span<const double> numerator,
-                                                std::span<const double> denominator, double q,
-                                                std::uint64_t seed);
-/// The same at q = 1/2.
-std::optional<RatioInterval> ratio_of_medians(std::span<const double> numerator,
-                                              std::span<const double> denominator, std::uint64_t seed);
+/// `seed` fixed. A resample draws whole passes first (the same ones on both sides for same_run, which needs
+/// equal numbers of passes) and then samples within each: times of one pass are not independent of each
+/// other. nullopt where either has fewer than max(5, min_samples_for(q)) samples.
+std::optional<RatioInterval> ratio_of_quantiles(PassedSamples numerator, PassedSamples denominator, double q,
+                                                PassPairing pairing, std::uint64_t seed);
 
 }  // namespace epskew

@@ -22,7 +22,7 @@
 namespace epskew {
 
 /// The version of the file format; its rules are in schema/README.md.
-inline constexpr const char* record_schema_version = "1.1.0";
+inline constexpr const char* record_schema_version = "1.2.0";
 
 struct ToolRecord {
   std::string name = "epskew";
@@ -68,7 +68,8 @@ struct ConfigRecord {
   int micro_batches = 1;
   std::int64_t timeout_ms = 0;
   int iterations = 0;  ///< timed, per timing mode
-  int warmup = 0;      ///< untimed before them, per timing mode
+  int warmup = 0;      ///< untimed before them, per timing mode and pass
+  int passes = 1;      ///< the iterations of every round were taken in so many turns, see pass_begin
   bool flush_cache = false;
   std::int64_t flush_bytes =
       0;  ///< written by all processes together before an iteration; 0: nothing flushed

@@ -33,7 +33,7 @@ RoundRecord make_round_record(const PlannedRound& planned, const RoundResult& re
 void add_node_load(RoundRecord& round, const std::vector<int>& node_of_rank);
 
 /// Fills cost_of_imbalance of every round but the first with target_factor 1, to which the others are
-/// compared. `seed` is that of the bootstrap.
-void add_costs(std::vector<RoundRecord>& rounds, std::uint64_t seed);
+/// compared. `passes` is config.passes, `seed` that of the bootstrap.
+void add_costs(std::vector<RoundRecord>& rounds, int passes, std::uint64_t seed);
 
 }  // namespace epskew

@@ -36,7 +36,10 @@ struct SessionPlan {
   std::vector<PlannedRound> rounds;  ///< not empty; all of one number of ranks, experts and top-k
   int hidden = 7168;
   ExchangeOptions options;
-  RoundPlan round;              ///< its label is set for each round
+  RoundPlan round;  ///< for all visits of a round together; its label is set for each round
+  /// Every round is visited so often, each time for a share of its iterations, in rotated order: drift of the
+  /// machine then hits all rounds alike instead of looking like a cost. Not more than round.iterations.
+  int passes = 1;
   std::string distribution;     ///< as asked for
   std::vector<double> factors;  ///< as asked for
   int num_masked = 0;
@@ -47,8 +50,9 @@ struct SessionPlan {
 struct SessionObserver {
   std::function<void(const Record&)> started;  ///< provenance and configuration, no rounds
   std::function<void(const std::string&, std::size_t, std::size_t)>
-      round_started;                                       ///< label, index, number of rounds
-  std::function<void(const RoundRecord&)> round_finished;  ///< without its cost of imbalance
+      visit_started;  ///< label, index, number of visits of all rounds
+  std::function<void(const RoundRecord&)>
+      round_finished;  ///< in order of the plan, without its cost of imbalance
 };
 
 /// The shape that holds every round of the plan.

@@ -8,6 +8,8 @@
 
 namespace epskew {
 
+/// "after 5 warm-up" or "in 4 passes, 5 warm-up in each".
+std::string passes_text(const ConfigRecord& config);
 /// What was run: backend, shape, formats, iterations. A few lines.
 std::string describe_run(const Record& record);
 /// A round with a line for each rank: its load, its times, how often it was the slowest.

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "epskew/report/tables.hpp"
 #include "report/html/sections.hpp"
 #include "report/html/shell.hpp"
 
@@ -50,7 +51,7 @@ void add_run(const ConfigRecord& config, FactList& list) {
                   fmt::join(config.imbalance_factors, " "), config.num_masked, config.seed));
   add(list, "trace", config.trace.value_or(""));
   add(list, "iterations",
-      fmt::format("{} timed after {} of warm-up, per timing mode", config.iterations, config.warmup));
+      fmt::format("{} timed {}, per timing mode", config.iterations, passes_text(config)));
   add(list, "cache",
       config.flush_cache ? size_text(config.flush_bytes) + " written before each iteration" : "not flushed");
   add(list, "clock",

@@ -121,7 +121,7 @@ TEST(Session, TellsTheObserverWhatHappens) {
   std::vector<std::string> events;
   SessionObserver observer;
   observer.started = [&](const Record& record) { events.push_back("start " + record.config.backend); };
-  observer.round_started = [&](const std::string& label, std::size_t index, std::size_t total) {
+  observer.visit_started = [&](const std::string& label, std::size_t index, std::size_t total) {
     events.push_back(label + " " + std::to_string(index) + "/" + std::to_string(total));
   };
   observer.round_finished = [&](const RoundRecord& round) { events.push_back("done " + round.label); };
@@ -130,6 +130,35 @@ TEST(Session, TellsTheObserverWhatHappens) {
 
   EXPECT_EQ(events, (std::vector<std::string>{"start reference", "uniform 0/2", "done uniform", "1.0 1/2",
                                               "done 1.0"}));
+}
+
+TEST(Session, PassesVisitRoundsInRotatedOrderAndKeepEveryIteration) {
+  std::vector<std::string> events;
+  SessionObserver observer;
+  observer.visit_started = [&](const std::string& label, std::size_t index, std::size_t total) {
+    events.push_back(label + " " + std::to_string(index) + "/" + std::to_string(total));
+  };
+  observer.round_finished = [&](const RoundRecord& round) { events.push_back("done " + round.label); };
+  SessionPlan plan = small_plan({});
+  plan.round.iterations = 7;
+  plan.passes = 2;
+
+  const auto record = run_session(*find_backend("reference"), plan, observer);
+
+  EXPECT_EQ(events, (std::vector<std::string>{"1.0 0/4", "uniform 1/4", "uniform 2/4", "done uniform",
+                                              "1.0 3/4", "done 1.0"}));
+  EXPECT_EQ(record->config.passes, 2);
+  for (const RoundRecord& round : record->rounds) {
+    EXPECT_EQ(round.phase(Phase::dispatch)->samples_us.iterations(), 7);
+    EXPECT_EQ(round.misalignment->samples_us.iterations(), 3 * 7);
+  }
+}
+
+TEST(Session, RefusesMorePassesThanIterations) {
+  SessionPlan plan = small_plan({});
+  plan.passes = plan.round.iterations + 1;
+
+  EXPECT_THROW(run_session(*find_backend("reference"), plan, {}), UsageError);
 }
 
 TEST(Session, AWrongResultNamesRoundTimeRankTokenAndColumn) {
