@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -13,6 +12,7 @@
 #include "epskew/report/json.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/support/output_file.hpp"
+#include "phase_names.hpp"
 
 namespace epskew::app {
 namespace {
@@ -24,23 +24,6 @@ struct CompareArguments {
   CompareOptions options;
   std::string json_target;
 };
-
-std::vector<Phase> phases_of_names(const std::vector<std::string>& names) {
-  std::vector<Phase> phases;
-  for (const std::string& name : names) {
-    const auto known = all_phases();
-    const auto found =
-        std::find_if(known.begin(), known.end(), [&](Phase phase) { return name_of(phase) == name; });
-    if (found == known.end()) {
-      std::string all;
-      for (const Phase phase : known) all += (all.empty() ? "" : ", ") + std::string(name_of(phase));
-      throw UsageError(
-          fmt::format("--phase {} is unknown (there is no such phase); choose from {}", name, all));
-    }
-    phases.push_back(*found);
-  }
-  return phases;
-}
 
 /// Ends the program with exit code 1, after the table has told everything.
 void throw_if_failed(const Comparison& comparison) {
