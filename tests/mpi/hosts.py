@@ -130,14 +130,14 @@ class Hosts:
                 """).format(names=names, folder=self.folder))
         os.chmod(agent, os.stat(agent).st_mode | stat.S_IXUSR)
 
-    def mpirun(self, processes, per_host):
+    def mpirun(self, processes, per_host, launcher="mpirun"):
         """The command that starts `processes` of what follows, `per_host` on each host, from host 0."""
         hosts = ",".join(f"{self.address(host)}:{per_host}" for host in range(self.count))
         network = f"10.77.{self.net}.0/24"
         return ["ip", "netns", "exec", self.name(0), "unshare", "--uts", "--mount", "sh", "-c",
                 f'hostname {self.name(0)} && mount -t tmpfs none /dev/shm && mkdir -p {self.folder}/{self.name(0)} && '
                 f'export TMPDIR={self.folder}/{self.name(0)} && exec "$@"', "sh",
-                "mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none",
+                launcher, "--allow-run-as-root", "--oversubscribe", "--bind-to", "none",
                 "--host", hosts, "-n", str(processes),
                 "--mca", "plm_rsh_agent", os.path.join(self.folder, "agent"), "--mca", "plm_rsh_no_tree_spawn", "1",
                 "--mca", "oob_tcp_if_include", network, "--mca", "btl_tcp_if_include", network,

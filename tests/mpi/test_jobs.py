@@ -5,6 +5,7 @@ Usage: test_jobs.py EPSKEW MPIRUN...   (unittest arguments may follow after --)
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ import unittest
 EPSKEW = ""
 MPIRUN = []
 LIMIT_S = 40  # a job that has not ended by then hangs
+SLACK_S = 15  # what a loaded machine may take to end a job beyond the job's own timeout
 
 SMALL = ["bench", "--backend", "mpi", "--num-tokens", "8", "--hidden", "128", "--num-experts", "24", "--num-topk", "2",
          "--num-masked", "0", "--imbalance-factors", "1"]
@@ -60,6 +62,12 @@ def workers(ancestor):
             variables = dict(item.split("=", 1) for item in file.read().split("\0") if "=" in item)
         found[int(variables.get("OMPI_COMM_WORLD_RANK", variables.get("PMI_RANK", -1)))] = pid
     return found
+
+
+def wait_for_output(process, seconds):
+    """Returns once the root has printed its first line: by then every process is past MPI_Init."""
+    ready, _, _ = select.select([process.stdout], [], [], seconds)
+    return bool(ready) and process.stdout.readline() != ""
 
 
 class Refusals(unittest.TestCase):
@@ -136,26 +144,39 @@ class Results(unittest.TestCase):
 class Losses(unittest.TestCase):
     TIMEOUT_S = 3
 
-    def lose(self, exchange, rank, with_signal):
+    def start(self, exchange):
+        return subprocess.Popen(job(3, ["--iterations", "1000000", "--timeout", str(self.TIMEOUT_S),
+                                        "--variant", f"exchange={exchange}"]),
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def workers_of(self, process):
+        """rank -> pid, as soon as all three exist."""
+        deadline = time.monotonic() + LIMIT_S
+        while time.monotonic() < deadline:
+            pids = workers(process.pid)
+            if len(pids) == 3:
+                return pids
+            time.sleep(0.02)
+        return self.fail("the job did not start")
+
+    def end_of(self, process):
+        """(exit code, complaints, seconds from now)."""
+        start = time.monotonic()
+        _, errors = process.communicate(timeout=LIMIT_S)
+        lines = [line for line in errors.splitlines() if line.startswith("epskew: ")]
+        return process.returncode, lines, time.monotonic() - start
+
+    def lose(self, exchange, rank, with_signal, in_start=False):
         """Starts an endless job, sends a signal to a worker, returns (exit code, complaints, seconds, pids)."""
-        command = job(3, ["--iterations", "1000000", "--timeout", str(self.TIMEOUT_S), "--variant", f"exchange={exchange}"])
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with self.start(exchange) as process:
             try:
-                pids = {}
-                deadline = time.monotonic() + 20
-                while len(pids) < 3 and time.monotonic() < deadline:
-                    time.sleep(0.05)
-                    pids = workers(process.pid)
-                self.assertEqual(len(pids), 3, "the job did not start")
-                time.sleep(1.0)
+                if not in_start:
+                    self.assertTrue(wait_for_output(process, LIMIT_S), "the job did not start")
+                pids = self.workers_of(process)
                 os.kill(pids[rank], with_signal)
-                start = time.monotonic()
-                _, errors = process.communicate(timeout=LIMIT_S)
-                seconds = time.monotonic() - start
+                return *self.end_of(process), pids.values()
             finally:
                 process.kill()
-        lines = [line for line in errors.splitlines() if line.startswith("epskew: ")]
-        return process.returncode, lines, seconds, pids.values()
 
     def assert_gone(self, pids):
         deadline = time.monotonic() + 5
@@ -165,12 +186,12 @@ class Losses(unittest.TestCase):
             time.sleep(0.05)
         self.assertEqual(left, [])
 
-    def check(self, exchange, rank, with_signal):
-        code, lines, seconds, pids = self.lose(exchange, rank, with_signal)
+    def check(self, exchange, rank, with_signal, in_start=False):
+        code, lines, seconds, pids = self.lose(exchange, rank, with_signal, in_start)
 
         self.assertEqual(code, 4, lines)
         self.assertRegex("\n".join(lines), rf"rank {rank} (\(|on )")
-        self.assertLess(seconds, self.TIMEOUT_S + 5)
+        self.assertLess(seconds, self.TIMEOUT_S + SLACK_S)
         self.assert_gone(pids)
         return lines
 
@@ -189,6 +210,25 @@ class Losses(unittest.TestCase):
 
     def test_root_stopped(self):
         self.check("node", 0, signal.SIGSTOP)
+
+    def test_stopped_while_mpi_starts(self):
+        lines = self.check("node", 1, signal.SIGSTOP, in_start=True)
+
+        self.assertRegex("\n".join(lines), r"rank 1 on .* was stopped by a signal and not continued for 3.0 s")
+
+    def test_a_pause_shorter_than_the_timeout_is_no_loss(self):
+        with self.start("node") as process:
+            try:
+                pids = self.workers_of(process)
+                os.kill(pids[1], signal.SIGSTOP)
+                time.sleep(0.5)
+                os.kill(pids[1], signal.SIGCONT)
+                # Had the guard missed that the worker goes on, it would end it within this time.
+                time.sleep(self.TIMEOUT_S + 1)
+                self.assertIsNone(process.poll())
+            finally:
+                process.terminate()
+                process.communicate(timeout=LIMIT_S)
 
 
 if __name__ == "__main__":

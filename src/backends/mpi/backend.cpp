@@ -54,7 +54,7 @@ class MpiBackend final : public Backend {
                       "with mpirun -n {} or set --num-processes {}",
                       shape.num_ranks, process->size, shape.num_ranks, process->size));
     }
-    mpi::Library::instance();
+    mpi::Library::instance(options.timeout);
     return std::make_unique<mpi::MpiWorld>(shape, options);
   }
 };

@@ -50,7 +50,8 @@ class Control {
 
   /// Tells every other process of a failure; does not wait long for them.
   void announce(const Failure& failure);
-  /// Waits until the root has announced a failure itself, at most the timeout.
+  /// Waits until the root has announced a failure itself, at most the timeout. Not for a root that did not
+  /// say where it is when this process gave up waiting.
   void await_root();
 
   std::chrono::milliseconds timeout() const { return timeout_; }

@@ -1,5 +1,6 @@
 #include "backends/mpi/guard.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -12,6 +13,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "backends/mpi/host.hpp"
@@ -51,62 +53,105 @@ std::string who(pid_t worker) {
   return fmt::format("rank {} on {} (pid {})", process ? process->rank : 0, host_name(), worker);
 }
 
+/// Tells a launcher's wrapper (tools/epskew-mpirun) how this run ended, where one wants to know: a launcher
+/// that waits for a lost host never would.
+void note_outcome(int code) {
+  const char* file = std::getenv("EPSKEW_OUTCOME");
+  if (file == nullptr) return;
+  const int descriptor = open(file, O_WRONLY | O_APPEND);
+  if (descriptor < 0) return;  // another host has no such file
+  const std::string line = fmt::format("{}\n", code);
+  [[maybe_unused]] const auto written = write(descriptor, line.data(), line.size());
+  close(descriptor);
+}
+
 [[noreturn]] void end(const std::string& text, int code) {
+  note_outcome(code);
   const std::string line = "epskew: " + text + "\n";
   // Nothing is left to do where even this fails.
   [[maybe_unused]] const auto written = write(STDERR_FILENO, line.data(), line.size());
   _exit(code);
 }
 
-/// Exits if the worker is gone.
-void reap(pid_t worker, bool told_to_end) {
+/// The worker as its guard sees it.
+struct Worker {
+  pid_t pid = 0;
+  bool told_to_end = false;
+  std::int64_t stopped_at_ns = 0;  ///< steady clock; 0 = it runs
+};
+
+/// Exits if the worker is gone; notes whether it is stopped.
+void look_at(Worker& worker) {
   int status = 0;
-  if (waitpid(worker, &status, WNOHANG) != worker) return;
-  if (WIFEXITED(status)) _exit(WEXITSTATUS(status));
-  const int signal = WTERMSIG(status);
-  if (told_to_end) _exit(128 + signal);
-  end(fmt::format("{} was killed by signal {} ({}); the run ends", who(worker), signal, strsignal(signal)),
-      rank_lost_code);
+  while (waitpid(worker.pid, &status, WNOHANG | WUNTRACED | WCONTINUED) == worker.pid) {
+    if (WIFSTOPPED(status)) {
+      worker.stopped_at_ns = now_ns();
+    } else if (WIFCONTINUED(status)) {
+      worker.stopped_at_ns = 0;
+    } else if (WIFEXITED(status)) {
+      if (WEXITSTATUS(status) != 0) note_outcome(WEXITSTATUS(status));
+      _exit(WEXITSTATUS(status));
+    } else {
+      const int signal = WTERMSIG(status);
+      if (worker.told_to_end) _exit(128 + signal);
+      end(fmt::format("{} was killed by signal {} ({}); the run ends", who(worker.pid), signal,
+                      strsignal(signal)),
+          rank_lost_code);
+    }
+  }
 }
 
 /// Waits for the worker to follow a signal it was sent, then insists.
-[[noreturn]] void finish(pid_t worker, int signal) {
-  kill(worker, signal);
+[[noreturn]] void finish(Worker& worker, int signal) {
+  worker.told_to_end = true;
+  kill(worker.pid, signal);
   const std::int64_t give_up = now_ns() + std::chrono::nanoseconds(patience_after_signal).count();
   while (now_ns() < give_up) {
-    reap(worker, true);
+    look_at(worker);
     usleep(1000);
   }
-  kill(worker, SIGKILL);
-  waitpid(worker, nullptr, 0);
+  kill(worker.pid, SIGKILL);
+  waitpid(worker.pid, nullptr, 0);
   _exit(128 + signal);
 }
 
-void look_at_deadline(pid_t worker) {
-  const std::int64_t deadline = shared_watch->deadline_ns.load(std::memory_order_acquire);
-  if (deadline == 0 || now_ns() < deadline) return;
-  const std::string text =
-      fmt::format("{} {}: no end after {:.1f} s; the run ends", who(worker), shared_watch->what.data(),
-                  static_cast<double>(shared_watch->limit_ms) * 1e-3);
-  kill(worker, SIGKILL);
-  waitpid(worker, nullptr, 0);
-  end(text, rank_lost_code);
+[[noreturn]] void end_worker(const Worker& worker, const std::string& what) {
+  kill(worker.pid, SIGKILL);
+  waitpid(worker.pid, nullptr, 0);
+  end(fmt::format("{} {}; the run ends", who(worker.pid), what), rank_lost_code);
 }
 
-[[noreturn]] void guard(pid_t worker) {
+void look_at_deadline(const Worker& worker) {
+  const std::int64_t deadline = shared_watch->deadline_ns.load(std::memory_order_acquire);
+  if (deadline == 0 || now_ns() < deadline) return;
+  end_worker(worker, fmt::format("{}: no end after {:.1f} s", shared_watch->what.data(),
+                                 static_cast<double>(shared_watch->limit_ms) * 1e-3));
+}
+
+/// A stopped process cannot be asked where it is, and inside MPI_Init nobody could ask.
+void look_at_stop(const Worker& worker, std::chrono::milliseconds limit) {
+  if (worker.stopped_at_ns == 0) return;
+  if (now_ns() < worker.stopped_at_ns + std::chrono::nanoseconds(limit).count()) return;
+  end_worker(worker, fmt::format("was stopped by a signal and not continued for {:.1f} s",
+                                 static_cast<double>(limit.count()) * 1e-3));
+}
+
+[[noreturn]] void guard(pid_t pid, std::chrono::milliseconds stop_limit) {
   const sigset_t signals = guarded_signals();
   const timespec interval{0, std::chrono::nanoseconds(look_interval).count()};
+  Worker worker{pid};
   while (true) {
     const int signal = sigtimedwait(&signals, nullptr, &interval);
     if (signal > 0 && signal != SIGCHLD) finish(worker, signal);
-    reap(worker, false);
+    look_at(worker);
     look_at_deadline(worker);
+    look_at_stop(worker, stop_limit);
   }
 }
 
 }  // namespace
 
-void start_guard() {
+void start_guard(std::chrono::milliseconds stop_limit) {
   if (shared_watch != nullptr) return;
   void* page = mmap(nullptr, sizeof(Watch), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) throw_errno("mmap");
@@ -120,7 +165,7 @@ void start_guard() {
   if (worker < 0) throw_errno("fork");
   if (worker > 0) {
     prctl(PR_SET_NAME, "epskew-guard");
-    guard(worker);
+    guard(worker, stop_limit);
   }
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(rank_lost_code);

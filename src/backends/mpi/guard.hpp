@@ -6,15 +6,16 @@
 /// start_guard() forks before MPI starts. The child goes on as the worker; the parent, the process that the
 /// launcher knows, waits for it and passes its exit code on. A worker that was killed becomes a line naming
 /// it and exit code 4 (a launcher reports such a death itself, but with the signal's code), and so does one
-/// that stays in a watched call past its limit, be it stuck or stopped. If the guard is killed, the kernel
-/// kills the worker.
+/// that stays in a watched call past its limit, or is stopped (SIGSTOP) and not continued in time. If the
+/// guard is killed, the kernel kills the worker.
 
 #include <chrono>
 #include <string>
 
 namespace epskew::mpi {
 
-void start_guard();
+/// `stop_limit`: how long the worker may be stopped. Only the first call counts.
+void start_guard(std::chrono::milliseconds stop_limit);
 
 /// A call that MPI may never return from: while this lives, the guard ends the worker once `limit` has
 /// passed, saying

@@ -1,7 +1,6 @@
 #include "backends/mpi/library.hpp"
 
 #include <array>
-#include <chrono>
 
 #include "backends/mpi/guard.hpp"
 #include "epskew/support/error.hpp"
@@ -9,9 +8,8 @@
 namespace epskew::mpi {
 namespace {
 
-/// Starting and ending involve the launcher on every host; minutes are normal on large machines.
-constexpr std::chrono::seconds start_limit{300};
-constexpr std::chrono::seconds end_limit{30};
+/// What starting and ending MPI may take beyond a wait inside the job.
+constexpr std::chrono::seconds launcher_time{20};
 
 }  // namespace
 
@@ -24,17 +22,17 @@ void check(int code, const char* call) {
                          " failed: " + std::string(text.data(), static_cast<std::size_t>(length)));
 }
 
-Library& Library::instance() {
-  static Library library;
+Library& Library::instance(std::chrono::milliseconds timeout) {
+  static Library library(timeout);
   return library;
 }
 
-Library::Library() {
+Library::Library(std::chrono::milliseconds timeout) : limit_(timeout + launcher_time) {
   int initialised = 0;
   check(MPI_Initialized(&initialised), "MPI_Initialized");
   if (initialised == 0) {
-    start_guard();
-    const Watched watched("starting MPI (MPI_Init)", start_limit);
+    start_guard(timeout);
+    const Watched watched("starting MPI (MPI_Init)", limit_);
     check(MPI_Init(nullptr, nullptr), "MPI_Init");
     owned_ = true;
   }
@@ -47,7 +45,7 @@ Library::~Library() {
   int finalised = 0;
   MPI_Finalized(&finalised);
   if (!owned_ || broken_ || finalised != 0) return;
-  const Watched watched("ending MPI (MPI_Finalize)", end_limit);
+  const Watched watched("ending MPI (MPI_Finalize)", limit_);
   MPI_Finalize();
 }
 

@@ -4,6 +4,7 @@
 
 #include <mpi.h>
 
+#include <chrono>
 #include <string>
 
 namespace epskew::mpi {
@@ -13,9 +14,10 @@ void check(int code, const char* call);
 
 class Library {
  public:
-  /// Starts MPI at first use, with a guard process where this object starts it (see guard.hpp). Throws
-  /// EnvironmentError.
-  static Library& instance();
+  /// Starts MPI at first use, with a guard process where this object starts it (see guard.hpp). `timeout`,
+  /// of which only the first counts: how long one wait may take; starting and ending, which involve the
+  /// launcher on every host, get 20 s more. Throws EnvironmentError.
+  static Library& instance(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
   int rank() const { return rank_; }
   int size() const { return size_; }
@@ -28,9 +30,10 @@ class Library {
   Library& operator=(const Library&) = delete;
 
  private:
-  Library();
+  explicit Library(std::chrono::milliseconds timeout);
   ~Library();
 
+  std::chrono::milliseconds limit_;  ///< of starting and of ending
   bool owned_ = false;
   bool broken_ = false;
   int rank_ = 0;
