@@ -32,6 +32,16 @@ std::chrono::milliseconds timeout_of(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1e3)));
 }
 
+std::optional<double> link_bandwidth_of(const BenchFlags& flags) {
+  constexpr double most = 1e6;
+  if (flags.link_gb_per_s && !(*flags.link_gb_per_s > 0 && *flags.link_gb_per_s <= most)) {
+    throw UsageError(fmt::format(
+        "--link-bandwidth {} is out of range (a number above 0 up to {:g} GB/s is possible); choose one",
+        *flags.link_gb_per_s, most));
+  }
+  return flags.link_gb_per_s;
+}
+
 ExchangeOptions options_of(const BenchFlags& flags) {
   ExchangeOptions options;
   const auto format = find_dispatch_format(flags.dispatch_format);
@@ -130,6 +140,10 @@ void add_bench_flags(CLI::App& command, BenchFlags& flags) {
   command.add_option("--timeout", flags.timeout_s, "seconds after which a wait for another rank fails")
       ->capture_default_str();
   command.add_flag("--no-flush", flags.no_flush, "leave the caches warm between iterations");
+  command.add_option(
+      "--link-bandwidth", flags.link_gb_per_s,
+      "GB/s in one direction of a rank's link, for the columns marked as link model: 50 for a 400 "
+      "Gb/s adapter [450, NVLink of an H200, where the ranks run on GPUs; else no model]");
   command.add_option("--json", flags.json,
                      "write the result file; - for standard output, tables then go to stderr");
   command.add_option("--csv", flags.csv, "write a row for each round and phase; - as for --json");
@@ -176,6 +190,7 @@ BenchPlan plan_of(const BenchFlags& flags, const std::vector<std::string>& argv)
   plan.round.warmup = checked_count(flags.warmup, 0, "--warmup");
   plan.round.flush_cache = !flags.no_flush;
   plan.round.seed = flags.workload.seed;
+  plan.link_gb_per_s = link_bandwidth_of(flags);
   plan.hidden = checked_hidden(flags.workload);
   if (flags.trace.trace.empty()) {
     plan_generated(flags, bench);

@@ -16,7 +16,8 @@ constexpr std::string_view head =
     "send_logical_bytes,send_logical_gb_per_s,hot_receive_bytes,hot_receive_gb_per_s,wire_bytes,wire_gb_per_"
     "s,"
     "cost_ratio,cost_low,cost_high,oracle_before,oracle_after,"
-    "backend,num_ranks,num_experts,topk,hidden,dispatch_format,combine_format\n";
+    "backend,num_ranks,num_experts,topk,hidden,dispatch_format,combine_format,"
+    "emulation_gpus,link_model_bytes,link_model_us\n";
 
 // RFC 4180: quoted where it holds a separator.
 std::string quoted(std::string_view text) {
@@ -82,7 +83,23 @@ void add_times(Row& row, const PhaseRecord& timed) {
     row.add(value);
 }
 
-std::string row_of(const ConfigRecord& config, const RoundRecord& round, Phase which) {
+void add_model(Row& row, const Record& record, const RoundRecord& round, const std::string& phase) {
+  if (record.emulation) {
+    row.add(std::int64_t{record.emulation->num_devices});
+  } else {
+    row.add_empty(1);
+  }
+  const auto found = round.link_model.find(phase);
+  if (found == round.link_model.end()) {
+    row.add_empty(2);
+  } else {
+    row.add(found->second.bytes);
+    row.add(found->second.us);
+  }
+}
+
+std::string row_of(const Record& record, const RoundRecord& round, Phase which) {
+  const ConfigRecord& config = record.config;
   const std::string phase(name_of(which));
   Row row;
   row.add(std::string_view(round.label));
@@ -103,6 +120,7 @@ std::string row_of(const ConfigRecord& config, const RoundRecord& round, Phase w
     row.add(std::int64_t{value});
   row.add(std::string_view(config.dispatch_format));
   row.add(std::string_view(config.combine_format));
+  add_model(row, record, round, phase);
   return row.line();
 }
 
@@ -112,7 +130,7 @@ std::string to_csv(const Record& record) {
   std::string text(head);
   for (const RoundRecord& round : record.rounds) {
     for (const Phase phase : all_phases()) {
-      if (round.phase(phase)) text += row_of(record.config, round, phase);
+      if (round.phase(phase)) text += row_of(record, round, phase);
     }
   }
   return text;

@@ -93,7 +93,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PhaseRecord, samples_us, slowest_rank, hot_ra
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RateRecord, bytes, gb_per_s)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BandwidthRecord, send_logical, hot_receive, wire, wire_basis)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CostRecord, ratio, low, high, reference, phases)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MemoryRecord, reserved_bytes, touched_bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MemoryRecord, reserved_bytes, touched_bytes, tensor_bytes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EmulationRecord, num_devices, num_ranks)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LinkAssumptionRecord, gb_per_s, source)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LinkTimeRecord, bytes, us)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MisalignmentRecord, samples_us, max_over_ranks)
 
 inline void to_json(nlohmann::json& out, const RoutingLoad& load) {
@@ -134,7 +137,7 @@ inline void to_json(nlohmann::json& out, const RoundRecord& round) {
          {"oracle", round.oracle},       {"timing", timing},
          {"bandwidth", round.bandwidth}, {"cost_of_imbalance", round.cost_of_imbalance},
          {"memory", round.memory},       {"misalignment", round.misalignment},
-         {"node_load", round.node_load}};
+         {"node_load", round.node_load}, {"link_model", round.link_model}};
 }
 
 inline void from_json(const nlohmann::json& in, RoundRecord& round) {
@@ -151,6 +154,7 @@ inline void from_json(const nlohmann::json& in, RoundRecord& round) {
   in.at("memory").get_to(round.memory);
   in.at("misalignment").get_to(round.misalignment);
   get_since(in, "node_load", round.node_load);
+  if (in.contains("link_model")) in.at("link_model").get_to(round.link_model);  // since 1.3
 }
 
 inline void to_json(nlohmann::json& out, const Record& record) {
@@ -167,6 +171,8 @@ inline void to_json(nlohmann::json& out, const Record& record) {
          {"build", record.build},
          {"config", record.config},
          {"topology", record.topology},
+         {"emulation", record.emulation},
+         {"link_assumption", record.link_assumption},
          {"rounds", record.rounds}};
 }
 
@@ -186,7 +192,9 @@ inline void from_json(const nlohmann::json& in, Record& record) {
   if (config.is_object()) config.emplace("passes", 1);  // since 1.2; an earlier run was one pass
   config.get_to(record.config);
   in.at("rounds").get_to(record.rounds);
-  get_since(in, "topology", record.topology);  // since 1.1
+  get_since(in, "topology", record.topology);                // since 1.1
+  get_since(in, "emulation", record.emulation);              // since 1.3
+  get_since(in, "link_assumption", record.link_assumption);  // since 1.3
 }
 
 }  // namespace epskew

@@ -25,6 +25,7 @@ MemoryRecord memory_of(const std::vector<MemoryUse>& ranks) {
   for (const MemoryUse& use : ranks) {
     record.reserved_bytes.push_back(use.reserved);
     record.touched_bytes.push_back(use.touched);
+    if (use.tensors != 0) record.tensor_bytes.push_back(use.tensors);
   }
   return record;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "epskew/report/link_model.hpp"
 #include "epskew/report/provenance.hpp"
 #include "epskew/routing/digest.hpp"
 #include "epskew/support/error.hpp"
@@ -59,6 +60,17 @@ ConfigRecord describe_config(const Backend& backend, const SessionPlan& plan) {
   config.seed = plan.round.seed;
   config.trace = plan.trace;
   return config;
+}
+
+std::optional<EmulationRecord> emulation_of(const WorldFacts& facts, int num_ranks) {
+  if (facts.num_devices == 0 || facts.num_devices >= num_ranks) return std::nullopt;
+  return EmulationRecord{facts.num_devices, num_ranks};
+}
+
+std::optional<LinkAssumptionRecord> link_assumption_of(const WorldFacts& facts, const SessionPlan& plan) {
+  if (plan.link_gb_per_s) return LinkAssumptionRecord{*plan.link_gb_per_s, "as given (--link-bandwidth)"};
+  if (facts.num_devices == 0) return std::nullopt;
+  return LinkAssumptionRecord{nvlink_gb_per_s, nvlink_source};
 }
 
 Record begin_record(const Backend& backend, const SessionPlan& plan) {
@@ -197,11 +209,20 @@ RoundPlan visit_of(const SessionPlan& plan, std::size_t round, int pass) {
 std::optional<Record> run_session(const Backend& backend, const SessionPlan& plan,
                                   const SessionObserver& observer) {
   check_plan(plan);
-  const auto world = backend.make_world(shape_of(plan), plan.options);
+  ExchangeOptions options = plan.options;
+  options.flush_cache = plan.round.flush_cache;
+  const auto world = backend.make_world(shape_of(plan), options);
   const bool is_root = world->is_root();
   require_same_routings(*world, plan);
   Record record = begin_record(backend, plan);
-  record.topology = topology_of(world->facts());
+  const WorldFacts facts = world->facts();
+  record.topology = topology_of(facts);
+  record.emulation = emulation_of(facts, record.config.num_ranks);
+  record.link_assumption = link_assumption_of(facts, plan);
+  for (const auto& [name, value] : facts.variants) {
+    record.config.variants[name] = value;
+    options.variants[name] = value;
+  }
   if (is_root) notify(observer.started, record);
   std::vector<RoundResult> results(plan.rounds.size());
   const std::size_t visits = plan.rounds.size() * static_cast<std::size_t>(plan.passes);
@@ -213,8 +234,13 @@ std::optional<Record> run_session(const Backend& backend, const SessionPlan& pla
     append_visit(results[index], run_round(*world, planned.workload.table, visit_of(plan, index, pass)));
     if (!is_root || pass + 1 < plan.passes) continue;
     record.config.flush_bytes = results[index].flush_bytes;
-    record.rounds.push_back(make_round_record(planned, results[index], plan.hidden, plan.options));
+    record.rounds.push_back(make_round_record(planned, results[index], plan.hidden, options));
     if (record.topology) add_node_load(record.rounds.back(), record.topology->node_of_rank);
+    if (record.link_assumption) {
+      record.rounds.back().link_model =
+          link_times(record.rounds.back().load, record.rounds.back().bandwidth.wire_basis, plan.hidden,
+                     options, record.link_assumption->gb_per_s);
+    }
     notify(observer.round_finished, record.rounds.back());
   }
   const std::vector<std::string> choices = world->facts().choices;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "epskew/measure/statistics.hpp"
+#include "epskew/report/link_model.hpp"
 #include "report/text_table.hpp"
 
 namespace epskew {
@@ -119,13 +120,25 @@ std::string link_table(const Record& record) {
   return "\nLinks, measured before the run\n" + table.render();
 }
 
+/// "model" columns: MB of the busiest link direction, and their time.
+std::vector<std::string> model_cells(const RoundRecord& round, Phase phase) {
+  const auto found = round.link_model.find(std::string(name_of(phase)));
+  if (found == round.link_model.end()) return {"-", "-"};
+  return {fmt::format("{:.2f}", static_cast<double>(found->second.bytes) / 1e6), time_text(found->second.us)};
+}
+
 std::string phase_table(const Record& record, Phase phase) {
-  TextTable table({"target (real)", "avg", "min", "max", "p50", "p90", "p99", "send_logical", "hot_receive",
-                   "wire", "cost of imbalance"});
+  const bool models = record.link_assumption.has_value();
+  std::vector<std::string> columns = {
+      "target (real)",    "avg", "min", "max", "p50", "p90", "p99", "send_logical", "hot_receive", "wire",
+      "cost of imbalance"};
+  if (models) columns.insert(columns.end(), {"MB", "us"});
+  TextTable table(columns);
   table.group("over ranks", 1, 3);
   table.group("slowest rank", 4, 3);
   table.group("GB/s", 7, 3);
   table.group("x balanced p50 [95 %]", 10, 1);
+  if (models) table.group("link model", 11, 2);
   for (const RoundRecord& round : record.rounds) {
     std::vector<std::string> cells = {row_label(round)};
     for (std::string& cell : time_cells(round, phase)) cells.push_back(std::move(cell));
@@ -134,9 +147,13 @@ std::string phase_table(const Record& record, Phase phase) {
       cells.push_back(rate_cell(*rates, phase));
     }
     cells.push_back(cost_cell(round, phase));
+    if (models) {
+      for (std::string& cell : model_cells(round, phase)) cells.push_back(std::move(cell));
+    }
     table.row(std::move(cells));
   }
-  return fmt::format("\n{} (us)\n{}", title_of(phase), table.render());
+  return fmt::format("\n{} (us{})\n{}", title_of(phase), record.emulation ? ", emulation" : "",
+                     table.render());
 }
 
 std::string halves_table(const Record& record) {
@@ -156,7 +173,9 @@ std::string halves_table(const Record& record) {
       table.row(std::move(cells));
     }
   }
-  return any ? "\nSend and receive apart (us)\n" + table.render() : "";
+  return any ? fmt::format("\nSend and receive apart (us{})\n{}", record.emulation ? ", emulation" : "",
+                           table.render())
+             : "";
 }
 
 std::string cost_chart(const Record& record) {
@@ -221,6 +240,8 @@ std::string describe_run(const Record& record) {
     text += '\n';
   }
   if (config.trace) text += "replay of " + *config.trace + '\n';
+  if (record.emulation) text += "emulation: " + emulation_text(record) + '\n';
+  if (record.link_assumption) text += "link model: " + link_model_text(record) + '\n';
   return text;
 }
 

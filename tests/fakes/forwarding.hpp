@@ -55,33 +55,38 @@ using Wrap = std::function<std::unique_ptr<Exchange>(Exchange& inner)>;
 
 class ForwardingWorld final : public World {
  public:
-  ForwardingWorld(std::unique_ptr<World> inner, Wrap wrap)
-      : inner_(std::move(inner)), wrap_(std::move(wrap)) {}
+  ForwardingWorld(std::unique_ptr<World> inner, Wrap wrap, WorldFacts facts)
+      : inner_(std::move(inner)), wrap_(std::move(wrap)), facts_(std::move(facts)) {}
   bool is_root() const override { return inner_->is_root(); }
   std::vector<std::string> run(const RankBody& body) override {
     return inner_->run([&](Exchange& exchange) { return body(*wrap_(exchange)); });
   }
+  WorldFacts facts() override { return facts_; }
 
  private:
   std::unique_ptr<World> inner_;
   Wrap wrap_;
+  WorldFacts facts_;
 };
 
 /// The reference backend with another exchange before it.
 class ForwardingBackend final : public Backend {
  public:
-  explicit ForwardingBackend(Wrap wrap) : wrap_(std::move(wrap)) {}
+  explicit ForwardingBackend(Wrap wrap, WorldFacts facts = {})
+      : wrap_(std::move(wrap)), facts_(std::move(facts)) {}
   std::string_view name() const override { return "fake"; }
   std::string_view summary() const override { return "a test's"; }
   std::optional<std::string> unusable() const override { return std::nullopt; }
   std::vector<std::string> facts() const override { return {"clock: injected"}; }
   std::unique_ptr<World> make_world(const ExchangeShape& shape,
                                     const ExchangeOptions& options) const override {
-    return std::make_unique<ForwardingWorld>(find_backend("reference")->make_world(shape, options), wrap_);
+    return std::make_unique<ForwardingWorld>(find_backend("reference")->make_world(shape, options), wrap_,
+                                             facts_);
   }
 
  private:
   Wrap wrap_;
+  WorldFacts facts_;
 };
 
 }  // namespace epskew::test

@@ -69,6 +69,9 @@ struct ReceiveStatistics {
 struct MemoryUse {
   std::int64_t reserved = 0;  ///< address space set aside for the worst case
   std::int64_t touched = 0;   ///< pages that hold data so far
+  /// Received rows and expert outputs where they are apart from what ranks exchange through, as DeepEP's tensors
+  /// are apart from its buffer; 0 where they are part of `reserved`.
+  std::int64_t tensors = 0;
 };
 
 class Exchange {

@@ -54,6 +54,8 @@ struct ExchangeOptions {
   std::chrono::milliseconds timeout{30'000};
   /// Variants of a backend by name, e.g. {"dispatch", "dedup"}; a backend throws UsageError for one it does not know.
   std::map<std::string, std::string> variants;
+  /// Whether a backend that empties its caches itself (Exchange::own_flush_bytes) does so before an iteration.
+  bool flush_cache = true;
   /// What happens when a rank is lost: false, the run ends with RankLost; true, the others leave it out and go on.
   /// A backend that cannot go on throws UsageError.
   bool shrink = false;

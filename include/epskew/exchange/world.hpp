@@ -4,6 +4,7 @@
 /// process.
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,6 +42,9 @@ struct WorldFacts {
   std::vector<int> sockets;          ///< [R] socket of the first of them; -1 where unknown
   std::vector<LinkSpeed> links;      ///< every pair of nodes, from < to
   std::vector<std::string> choices;  ///< what the backend decided by itself, a sentence each
+  /// Variants that the backend chose where the user left it the choice, by name.
+  std::map<std::string, std::string> variants;
+  int num_devices = 0;  ///< accelerators that the ranks run on; 0: they run on none
 };
 
 class World {

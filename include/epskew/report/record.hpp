@@ -22,7 +22,7 @@
 namespace epskew {
 
 /// The version of the file format; its rules are in schema/README.md.
-inline constexpr const char* record_schema_version = "1.2.0";
+inline constexpr const char* record_schema_version = "1.3.0";
 
 struct ToolRecord {
   std::string name = "epskew";
@@ -98,6 +98,24 @@ struct TopologyRecord {
   std::vector<LinkRecord> links;   ///< every pair of nodes
 };
 
+/// Fewer GPUs than ranks: one played several of them, and no measured time holds a link between GPUs.
+struct EmulationRecord {
+  int num_devices = 0;
+  int num_ranks = 0;
+};
+
+/// What the link model of every round assumes.
+struct LinkAssumptionRecord {
+  double gb_per_s = 0;  ///< of one direction of one rank's link
+  std::string source;   ///< where that number is from
+};
+
+/// A computed time, never a measured one: bytes of the busiest link direction / assumed bandwidth.
+struct LinkTimeRecord {
+  std::int64_t bytes = 0;  ///< that enter or leave the rank for which this is most, per operation
+  double us = 0;
+};
+
 struct WorkloadRecord {
   std::string distribution;
   std::map<std::string, double> parameters;
@@ -152,6 +170,8 @@ struct CostRecord {
 struct MemoryRecord {
   std::vector<std::int64_t> reserved_bytes;  ///< [num_ranks]
   std::vector<std::int64_t> touched_bytes;   ///< [num_ranks]
+  /// [num_ranks] received rows and expert outputs where peers do not reach them; empty where they are counted above.
+  std::vector<std::int64_t> tensor_bytes;
 };
 
 struct MisalignmentRecord {
@@ -173,6 +193,8 @@ struct RoundRecord {
   std::optional<MemoryRecord> memory;
   std::optional<MisalignmentRecord> misalignment;
   std::optional<LoadMetrics> node_load;  ///< selections per node; none where all ranks share one
+  /// By phase: dispatch, combine, dispatch_combine (the sum of both). Empty without Record::link_assumption.
+  std::map<std::string, LinkTimeRecord> link_model;
 
   const std::optional<PhaseRecord>& phase(Phase which) const {
     return timing[static_cast<std::size_t>(which)];
@@ -193,6 +215,8 @@ struct Record {
   BuildRecord build;
   ConfigRecord config;
   std::optional<TopologyRecord> topology;  ///< none for a backend of one machine
+  std::optional<EmulationRecord> emulation;  ///< none where every rank had a processor of its own or none is known
+  std::optional<LinkAssumptionRecord> link_assumption;  ///< none: no link model was asked for
   std::vector<RoundRecord> rounds;
 };
 

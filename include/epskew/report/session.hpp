@@ -44,6 +44,9 @@ struct SessionPlan {
   std::vector<double> factors;  ///< as asked for
   int num_masked = 0;
   std::optional<std::string> trace;  ///< the recording that is replayed
+  /// Bandwidth that the link model assumes, 1e9 bytes a second in one direction of a rank's link. None: that of
+  /// NVLink on an H200 where the ranks run on accelerators, else no model.
+  std::optional<double> link_gb_per_s;
 };
 
 /// What a caller may want to see on the way; only called at the root.

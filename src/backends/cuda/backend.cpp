@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "backends/cuda/device_exchange.hpp"
 #include "epskew/support/error.hpp"
@@ -66,6 +67,12 @@ class DeviceWorld final : public World {
   std::vector<std::string> run(const RankBody& body) override {
     cuda::DeviceExchange exchange(shape_, options_, settings_, plan_);
     return {body(exchange)};
+  }
+  WorldFacts facts() override {
+    WorldFacts facts;
+    facts.num_devices =
+        static_cast<int>(std::set<int>(settings_.devices.begin(), settings_.devices.end()).size());
+    return facts;
   }
 
  private:

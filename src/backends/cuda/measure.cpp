@@ -57,7 +57,7 @@ std::size_t DeviceExchange::stamp_capacity() const {
 
 void DeviceExchange::submit(DevicePart& part, const std::function<void()>& launches) {
   check(cudaSetDevice(part.device), "cudaSetDevice");
-  if (part.flush.size() == 0 && !settings_.warm) {
+  if (part.flush.size() == 0 && options_.flush_cache) {
     part.flush = DeviceMemory(flush_bytes);
     check(cudaMemset(part.flush.data(), 0, flush_bytes), "cudaMemset");
     check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
@@ -70,11 +70,11 @@ void DeviceExchange::submit(DevicePart& part, const std::function<void()>& launc
 }
 
 std::int64_t DeviceExchange::own_flush_bytes() const {
-  return settings_.warm ? 0 : std::int64_t{flush_bytes};
+  return options_.flush_cache ? std::int64_t{flush_bytes} : 0;
 }
 
 void DeviceExchange::flush(const DevicePart& part) const {
-  if (settings_.warm) return;
+  if (!options_.flush_cache) return;
   check(flush_cache(part.flush.data(), part.flush.size(), part.stream.get()), "kernel launch");
 }
 

@@ -93,8 +93,6 @@ Settings parse_settings(const ExchangeOptions& options) {
       settings.driver = parse_driver(value);
     } else if (name == "devices") {
       settings.devices = parse_devices(value);
-    } else if (name == "cache") {
-      settings.warm = parse_choice(name, value, "warm", "cold");
     } else if (name == "graph") {
       settings.graph = parse_choice(name, value, "on", "off");
     } else if (name == "blocks") {
@@ -109,7 +107,7 @@ Settings parse_settings(const ExchangeOptions& options) {
       }
     } else {
       throw UsageError(fmt::format(
-          "variant {} is unknown (the cuda backend has driver, devices, cache, graph, blocks, delay_ns, "
+          "variant {} is unknown (the cuda backend has driver, devices, graph, blocks, delay_ns, "
           "dispatch and combine); leave it out",
           name));
     }

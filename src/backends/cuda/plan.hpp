@@ -37,7 +37,6 @@ struct Settings {
   std::vector<int> devices = {0};  ///< ranks are spread over them, contiguous and even
   int blocks = 0;                  ///< of one rank in lockstep, of all ranks in fused, at most; 0: chosen
   bool graph = true;               ///< measure by replaying a captured graph
-  bool warm = false;               ///< leave L2 as the previous iteration left it
   std::uint32_t delay_max_ns = 0;  ///< random pauses before publishing, signalling and reading; 0: none
 };
 /// Throws UsageError for an unknown name or value.

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "epskew/report/link_model.hpp"
 #include "epskew/report/tables.hpp"
 #include "report/html/sections.hpp"
 #include "report/html/shell.hpp"
@@ -75,6 +76,8 @@ Section provenance_section(Results results) {
     list.command = command_line(result.record.argv);
     add_machine(result.record, list);
     add_run(result.record.config, list);
+    add(list, "emulation", emulation_text(result.record));
+    add(list, "link model", link_model_text(result.record));
     add(list, "schema version", result.record.schema_version);
     section.facts.push_back(std::move(list));
   }

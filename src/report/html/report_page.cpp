@@ -17,7 +17,8 @@ std::string eyebrow(Results results) {
       fmt::format("{} ranks, {} tokens a rank at most, hidden {}, top-{} of {} experts", config.num_ranks,
                   config.max_tokens, config.hidden, config.topk, config.num_experts);
   if (results.size() > 1) return fmt::format("epskew report · {} results · {}", results.size(), shape);
-  return fmt::format("epskew report · {} backend · {} · {}", config.backend, shape, first.created);
+  return fmt::format("epskew report · {} backend{} · {} · {}", config.backend,
+                     first.emulation ? " · emulation" : "", shape, first.created);
 }
 
 }  // namespace

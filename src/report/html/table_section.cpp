@@ -91,14 +91,46 @@ Table time_table(Results results) {
   return table;
 }
 
+/// Empty where no result has a model.
+Table model_table(Results results) {
+  Table table;
+  table.caption =
+      "Link model: bytes of the busiest link direction over an assumed bandwidth; computed, not measured";
+  table.columns = {"result",
+                   "phase",
+                   "round",
+                   "busiest link, bytes (model)",
+                   "assumed GB/s (model)",
+                   "link time, µs (model)"};
+  for (const Phase which : plotted_phases) {
+    const std::string phase(name_of(which));
+    for_each_round(results,
+                   [&](const RoundSource& source, const NamedRecord& result, const RoundRecord& round) {
+                     const auto found = round.link_model.find(phase);
+                     if (found == round.link_model.end() || !result.record.link_assumption) return;
+                     const std::string path = "link_model/" + phase + "/";
+                     table.rows.push_back({words(result.name), words(phase_title(which)), words(round.label),
+                                           integer(found->second.bytes, source.at(path + "bytes")),
+                                           decimal(result.record.link_assumption->gb_per_s, 1),
+                                           decimal(found->second.us, 2, source.at(path + "us"))});
+                   });
+  }
+  drop_single_result(results, table);
+  return table;
+}
+
 }  // namespace
 
 Section table_section(Results results) {
-  return {"tables",
-          "Tables",
-          "A dash is a value that was not measured or that the samples cannot support.",
-          {},
-          {round_table(results), time_table(results)}};
+  Section section{"tables",
+                  "Tables",
+                  "A dash is a value that was not measured or that the samples cannot support.",
+                  {},
+                  {round_table(results), time_table(results)},
+                  {}};
+  Table model = model_table(results);
+  if (!model.rows.empty()) section.tables.push_back(std::move(model));
+  return section;
 }
 
 }  // namespace epskew

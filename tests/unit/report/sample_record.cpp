@@ -53,7 +53,9 @@ RoundRecord round_of(const char* label, std::optional<double> factor, std::int64
   round.bandwidth.send_logical["dispatch"] = {1000, 0.5};
   round.bandwidth.hot_receive["dispatch"] = {2000, std::nullopt};
   round.bandwidth.wire["dispatch"] = {500, 0.25};
-  round.memory = MemoryRecord{{4096, 4096}, {1024, 2048}};
+  round.memory = MemoryRecord{{4096, 4096}, {1024, 2048}, {512, 512}};
+  round.link_model = {
+      {"dispatch", {9000, 0.02}}, {"combine", {18000, 0.04}}, {"dispatch_combine", {27000, 0.06}}};
   round.misalignment = MisalignmentRecord{{2, {0, 0.25, 0.5, 0}}, {0.375, 0.25, 0.5, {}, {}, {}}};
   return round;
 }
@@ -93,6 +95,8 @@ Record sample_record() {
                    .num_masked = 0,
                    .seed = 7,
                    .trace = std::nullopt};
+  record.emulation = EmulationRecord{1, 2};
+  record.link_assumption = LinkAssumptionRecord{450, "a datasheet"};
   record.rounds = {round_of("uniform", std::nullopt, 30, 34), round_of("1.0", 1.0, 32, 32),
                    round_of("1.5", 1.5, 16, 48)};
   record.rounds[2].cost_of_imbalance = CostRecord{1.5, 1.25, 1.75, "1.0", {{"dispatch", {1.5, 1.25, 1.75}}}};

@@ -182,5 +182,57 @@ TEST(Session, RefusesRoundsThatDoNotShareAShape) {
   EXPECT_THROW(run_session(*find_backend("reference"), plan, {}), UsageError);
 }
 
+std::unique_ptr<Exchange> forward(Exchange& inner) {
+  return std::make_unique<test::ForwardingExchange>(inner);
+}
+
+Record run_on(const WorldFacts& facts, std::optional<double> link_gb_per_s) {
+  const test::ForwardingBackend backend(forward, facts);
+  SessionPlan plan = small_plan({});
+  plan.link_gb_per_s = link_gb_per_s;
+  return *run_session(backend, plan, {});
+}
+
+TEST(Session, FewerDevicesThanRanksAreAnEmulationWithALinkModel) {
+  WorldFacts facts;
+  facts.num_devices = 1;
+
+  const Record record = run_on(facts, std::nullopt);
+
+  ASSERT_TRUE(record.emulation);
+  EXPECT_EQ(record.emulation->num_devices, 1);
+  EXPECT_EQ(record.emulation->num_ranks, 4);
+  ASSERT_TRUE(record.link_assumption);
+  EXPECT_EQ(record.link_assumption->gb_per_s, 450);
+  EXPECT_GT(record.rounds[0].link_model.at("dispatch").bytes, 0);
+}
+
+TEST(Session, ADeviceForEveryRankIsNoEmulation) {
+  WorldFacts facts;
+  facts.num_devices = 4;
+
+  const Record record = run_on(facts, 50);
+
+  EXPECT_FALSE(record.emulation);
+  EXPECT_EQ(record.link_assumption->gb_per_s, 50);
+}
+
+TEST(Session, WithoutDevicesAModelIsMadeOnlyWhereAskedFor) {
+  EXPECT_FALSE(run_on({}, std::nullopt).link_assumption);
+  EXPECT_TRUE(run_on({}, std::nullopt).rounds[0].link_model.empty());
+  EXPECT_EQ(run_on({}, 50).rounds[0].link_model.size(), 3u);
+}
+
+// What a backend chose decides what travels, so it is recorded and counted.
+TEST(Session, ChosenVariantsAreRecordedAndCounted) {
+  WorldFacts facts;
+  facts.variants = {{"dispatch", "dedup"}};
+
+  const Record record = run_on(facts, std::nullopt);
+
+  EXPECT_EQ(record.config.variants.at("dispatch"), "dedup");
+  EXPECT_EQ(record.rounds[0].bandwidth.wire_basis.at("dispatch"), "messages");
+}
+
 }  // namespace
 }  // namespace epskew

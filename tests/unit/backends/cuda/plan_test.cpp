@@ -19,14 +19,13 @@ ExchangeOptions with(const std::string& name, const std::string& value) {
 
 TEST(CudaSettings, EveryVariantIsRead) {
   ExchangeOptions options;
-  options.variants = {{"driver", "lockstep"}, {"devices", "2,0"}, {"cache", "warm"},
-                      {"graph", "off"},       {"blocks", "64"},   {"delay_ns", "500"}};
+  options.variants = {{"driver", "lockstep"}, {"devices", "2,0"}, {"graph", "off"},
+                      {"blocks", "64"},       {"delay_ns", "500"}};
 
   const Settings settings = parse_settings(options);
 
   EXPECT_EQ(settings.driver, Driver::lockstep);
   EXPECT_EQ(settings.devices, (std::vector<int>{2, 0}));
-  EXPECT_TRUE(settings.warm);
   EXPECT_FALSE(settings.graph);
   EXPECT_EQ(settings.blocks, 64);
   EXPECT_EQ(settings.delay_max_ns, 500u);
@@ -38,7 +37,6 @@ TEST(CudaSettings, AnUnknownNameOrValueIsTheUsersMistake) {
   EXPECT_THROW(parse_settings(with("devices", "0,-1")), UsageError);
   EXPECT_THROW(parse_settings(with("blocks", "12x")), UsageError);
   EXPECT_THROW(parse_settings(with("blocks", "0")), UsageError);
-  EXPECT_THROW(parse_settings(with("cache", "tepid")), UsageError);
   EXPECT_THROW(parse_settings(with("graph", "maybe")), UsageError);
   EXPECT_THROW(parse_settings(with("dispatch", "teleport")), UsageError);
 }
