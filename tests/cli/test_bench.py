@@ -57,6 +57,16 @@ class BenchTest(ProgramTest):
             self.assertEqual(r["load"]["rank"]["max"], int(r["target_factor"] * mean + 0.5))
             self.assertEqual(r["oracle"], {"before": "passed", "after": "passed"})
 
+    def test_the_link_model_is_made_where_asked_for_and_says_so(self):
+        record = self.bench("--backend", "reference", "--link-bandwidth", 50)
+
+        self.assertEqual(record["link_assumption"]["gb_per_s"], 50)
+        model = record["rounds"][0]["link_model"]["dispatch"]
+        self.assertAlmostEqual(model["us"], model["bytes"] / 50e3)
+        self.assertIsNone(record["emulation"])
+        self.assertIsNone(self.bench("--backend", "reference")["link_assumption"])
+        self.refuse("--link-bandwidth", *small("--link-bandwidth", 0))
+
     def test_the_pressure_test_repeats_every_seed(self):
         text = self.succeed(*small("--backend", "cpu", "--pressure-test", "--pressure-seconds", 0.01)).decode()
 
