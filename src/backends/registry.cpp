@@ -1,14 +1,25 @@
 #include "epskew/backends/registry.hpp"
 
 #include <array>
+#include <string>
 
 #include "backends/cpu/backend.hpp"
 #include "backends/cuda/backend.hpp"
 #include "backends/mpi/backend.hpp"
 #include "backends/nccl/backend.hpp"
 #include "backends/reference/backend.hpp"
+#include "epskew/support/error.hpp"
 
 namespace epskew {
+
+std::unique_ptr<Exchange> Backend::join(const ExchangeShape& /*shape*/, const ExchangeOptions& /*options*/,
+                                        const Membership& /*membership*/) const {
+  const std::string mine(name());
+  throw UsageError(
+      "--backend " + mine +
+      " cannot be joined rank by rank (it brings its ranks to life itself); use `epskew bench --backend " +
+      mine + "`");
+}
 
 std::span<const Backend* const> all_backends() {
   static const std::array<const Backend*, 5> backends = {&cuda_backend(), &cpu_backend(), &mpi_backend(),

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "backends/cpu/joined_exchange.hpp"
 #include "backends/cpu/process_world.hpp"
 #include "backends/cpu/variants.hpp"
 #include "exchange/kernels.hpp"
@@ -29,6 +30,23 @@ class CpuBackend final : public Backend {
   }
   std::unique_ptr<World> make_world(const ExchangeShape& shape,
                                     const ExchangeOptions& options) const override {
+    check(shape, options);
+    return std::make_unique<cpu::ProcessWorld>(shape, options);
+  }
+
+  std::unique_ptr<Exchange> join(const ExchangeShape& shape, const ExchangeOptions& options,
+                                 const Membership& membership) const override {
+    check(shape, options);
+    if (options.shrink) {
+      throw UsageError(
+          "--shrink-test is not for ranks that join one by one (nobody watches whether they live); use "
+          "`epskew bench`");
+    }
+    return std::make_unique<cpu::JoinedExchange>(shape, options, membership);
+  }
+
+ private:
+  static void check(const ExchangeShape& shape, const ExchangeOptions& options) {
     validate(shape, options);
     cpu::parse_variants(options);
     if (shape.num_ranks > cpu::max_processes) {
@@ -45,7 +63,6 @@ class CpuBackend final : public Backend {
                       "{:.1f} GB); choose fewer tokens, ranks or a smaller hidden size",
                       shape.max_tokens, bytes_in_use(shape, options) / 1e9, memory / 1e9));
     }
-    return std::make_unique<cpu::ProcessWorld>(shape, options);
   }
 };
 

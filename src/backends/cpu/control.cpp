@@ -21,13 +21,23 @@ const char* name_of(Activity activity) {
 
 Control::Control(const ExchangeShape& shape, const ExchangeOptions& options)
     : num_ranks_(shape.num_ranks), num_counts_(num_counts(shape)) {
+  memory_ = SharedMemory(lay_out(options.micro_batches));
+}
+
+Control::Control(const ExchangeShape& shape, const ExchangeOptions& options,
+                 const std::filesystem::path& path)
+    : num_ranks_(shape.num_ranks), num_counts_(num_counts(shape)) {
+  memory_ = SharedMemory(path, lay_out(options.micro_batches));
+}
+
+std::size_t Control::lay_out(int micro_batches) {
   const auto ranks = static_cast<std::size_t>(num_ranks_);
-  const auto batches = static_cast<std::size_t>(options.micro_batches);
+  const auto batches = static_cast<std::size_t>(micro_batches);
   ranks_ = cache_line;
   flags_ = ranks_ + ranks * sizeof(RankControl);
   counts_flags_ = flags_ + batches * kinds * ranks * ranks * sizeof(Flag);
   counts_ = counts_flags_ + batches * parities * ranks * sizeof(Flag);
-  memory_ = SharedMemory(counts_ + batches * parities * ranks * num_counts_ * sizeof(std::uint32_t));
+  return counts_ + batches * parities * ranks * num_counts_ * sizeof(std::uint32_t);
 }
 
 Flag& Control::flag(FlagKind kind, int batch, int destination, int source) const {

@@ -55,6 +55,8 @@ enum class FlagKind { dispatch, combine };
 class Control {
  public:
   Control(const ExchangeShape& shape, const ExchangeOptions& options);
+  /// The control memory of a world of another process, laid out for the same shape. See SharedMemory::path.
+  Control(const ExchangeShape& shape, const ExchangeOptions& options, const std::filesystem::path& path);
 
   /// 0, or 1 + the first rank that gave up, or 1 + num_ranks when the parent did.
   std::atomic<std::uint32_t>& abort() const {
@@ -74,6 +76,8 @@ class Control {
   SharedMemory& memory() { return memory_; }
 
  private:
+  /// Finds the offsets; returns the bytes needed.
+  std::size_t lay_out(int micro_batches);
   template <class T>
   T* at(std::size_t offset) const {
     return reinterpret_cast<T*>(memory_.data() + offset);

@@ -40,6 +40,15 @@ SharedWorld::SharedWorld(const ExchangeShape& the_shape, const ExchangeOptions& 
   for (int rank = 0; rank < shape.num_ranks; ++rank) arenas.emplace_back(layout.total_bytes);
 }
 
+SharedWorld::SharedWorld(const ExchangeShape& the_shape, const ExchangeOptions& the_options,
+                         Control the_control, std::vector<SharedMemory> the_arenas)
+    : shape(the_shape),
+      options(the_options),
+      variants(parse_variants(the_options)),
+      layout(make_arena_layout(the_shape, the_options, variants)),
+      control(std::move(the_control)),
+      arenas(std::move(the_arenas)) {}
+
 CpuExchange::CpuExchange(SharedWorld& world, int rank)
     : world_(world),
       control_(world.control),

@@ -21,9 +21,13 @@
 
 namespace epskew::cpu {
 
-/// What all ranks share; made before the fork, at the same addresses in every process.
+/// What all ranks share.
 struct SharedWorld {
+  /// For ranks that are forked later: at the same addresses in every process.
   SharedWorld(const ExchangeShape& shape, const ExchangeOptions& options);
+  /// Of parts that this and other processes made; `arenas` has one for each rank.
+  SharedWorld(const ExchangeShape& shape, const ExchangeOptions& options, Control control,
+              std::vector<SharedMemory> arenas);
 
   ExchangeShape shape;
   ExchangeOptions options;
@@ -39,7 +43,7 @@ class RunAborted : public RankLost {
   using RankLost::RankLost;
 };
 
-class CpuExchange final : public Exchange {
+class CpuExchange : public Exchange {
  public:
   CpuExchange(SharedWorld& world, int rank);
 

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <string>
+
 #include "epskew/support/error.hpp"
 
 namespace epskew::cpu {
@@ -16,12 +18,31 @@ SharedMemory::SharedMemory(std::size_t bytes) : bytes_(bytes) {
     close(file_);
     throw_errno("ftruncate of shared memory");
   }
-  void* const mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file_, 0);
+  map();
+}
+
+SharedMemory::SharedMemory(const std::filesystem::path& path, std::size_t bytes) : bytes_(bytes) {
+  file_ = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (file_ < 0) throw_errno("open of " + path.string());
+  struct stat status {};
+  if (fstat(file_, &status) != 0 || static_cast<std::size_t>(status.st_size) != bytes) {
+    close(file_);
+    throw EnvironmentError("shared memory " + path.string() + " has another size than this process expects");
+  }
+  map();
+}
+
+void SharedMemory::map() {
+  void* const mapped = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file_, 0);
   if (mapped == MAP_FAILED) {
     close(file_);
     throw_errno("mmap of shared memory");
   }
   data_ = static_cast<std::byte*>(mapped);
+}
+
+std::filesystem::path SharedMemory::path() const {
+  return "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(file_);
 }
 
 SharedMemory::~SharedMemory() {
