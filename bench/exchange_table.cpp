@@ -2,7 +2,8 @@
 // run.
 //
 // Floor = bytes that must move / copy rate + tokens cast / cast rate, for combine the larger of bytes / copy
-// rate and results reduced / reduce rate. All rates are measured here, with as many threads as cores work.
+// rate and results reduced / reduce rate. All rates are medians, measured on all cores right before and right
+// after each row of the table: the memory of a shared machine is not equally fast all the time.
 
 #include <fmt/format.h>
 
@@ -14,12 +15,12 @@
 #include <thread>
 #include <vector>
 
-#include "backends/cpu/kernels.hpp"
 #include "backends/cpu/shared_memory.hpp"
 #include "epskew/backends/registry.hpp"
 #include "epskew/exchange/oracle.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/workload/generate.hpp"
+#include "exchange/kernels.hpp"
 
 namespace epskew {
 namespace {
@@ -32,17 +33,10 @@ double seconds_of(const std::function<void()>& work) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Best of several runs of `work(thread)` on all cores at once.
-double best_seconds(int threads, const std::function<void(int)>& work) {
-  double best = 1e9;
-  for (int repeat = 0; repeat < 7; ++repeat) {
-    best = std::min(best, seconds_of([&] {
-                      std::vector<std::thread> workers;
-                      for (int i = 0; i < threads; ++i) workers.emplace_back(work, i);
-                      for (std::thread& worker : workers) worker.join();
-                    }));
-  }
-  return best;
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
+                   values.end());
+  return values[values.size() / 2];
 }
 
 /// Rates of all cores together.
@@ -52,41 +46,71 @@ struct Rates {
   double reduce = 0;  ///< tokens a second, inputs in cache
 };
 
-Rates measure_rates(int threads, int hidden, int topk) {
-  constexpr std::size_t bytes = 64u << 20;
-  Rates rates;
-  std::vector<cpu::SharedMemory> buffers;
-  for (int i = 0; i < 2 * threads; ++i) {
-    buffers.emplace_back(bytes);
-    std::memset(buffers.back().data(), 1, bytes);
-  }
-  rates.copy = 2.0 * bytes * threads / best_seconds(threads, [&](int i) {
-                 const auto index = static_cast<std::size_t>(i);
-                 cpu::stream_copy(buffers[2 * index].data(), buffers[2 * index + 1].data(), bytes);
-                 cpu::finish_streaming();
-               });
-  constexpr int tokens = 2000;
-  const auto columns = static_cast<std::size_t>(hidden);
-  rates.cast = tokens * threads / best_seconds(threads, [&](int i) {
-                 const auto* x =
-                     reinterpret_cast<const BFloat16*>(buffers[static_cast<std::size_t>(2 * i)].data());
-                 std::vector<std::uint8_t> codes(columns);
-                 std::vector<float> scales(columns / scale_group);
-                 for (int token = 0; token < tokens; ++token) {
-                   cpu::quantise_row(x, hidden, false, codes.data(), scales.data());
-                 }
-               });
-  rates.reduce = tokens * threads / best_seconds(threads, [&](int i) {
-                   const auto* x =
-                       reinterpret_cast<const BFloat16*>(buffers[static_cast<std::size_t>(2 * i)].data());
-                   std::vector<cpu::WeightedRow> rows;
-                   for (int k = 0; k < topk; ++k)
-                     rows.push_back({x + static_cast<std::size_t>(k) * columns, 0.5f});
-                   std::vector<BFloat16> out(columns);
-                   for (int token = 0; token < tokens; ++token) cpu::reduce_rows(rows, hidden, out.data());
-                 });
-  return rates;
+Rates between(const Rates& a, const Rates& b) {
+  return {(a.copy + b.copy) / 2, (a.cast + b.cast) / 2, (a.reduce + b.reduce) / 2};
 }
+
+/// What this machine can do at the moment, as a median like the times that are held against it.
+class Machine {
+ public:
+  Machine(int threads, const ExchangeShape& shape) : threads_(threads), shape_(shape) {
+    for (int i = 0; i < 2 * threads; ++i) {
+      buffers_.emplace_back(bytes, cpu::Pages::large);
+      std::memset(buffers_.back().data(), 1, bytes);
+    }
+  }
+
+  Rates measure() {
+    Rates rates;
+    rates.copy = 2.0 * bytes * threads_ / seconds([this](std::size_t i) {
+                   stream_copy(buffers_[2 * i].data(), buffers_[2 * i + 1].data(), bytes);
+                   finish_streaming();
+                 });
+    rates.cast = tokens * threads_ / seconds([this](std::size_t i) { cast(i); });
+    rates.reduce = tokens * threads_ / seconds([this](std::size_t i) { reduce(i); });
+    return rates;
+  }
+
+ private:
+  static constexpr std::size_t bytes = 64u << 20;
+  static constexpr int tokens = 1000;
+
+  /// Median of several runs of `work(thread)` on all cores at once.
+  double seconds(const std::function<void(std::size_t)>& work) const {
+    std::vector<double> runs;
+    for (int repeat = 0; repeat < 7; ++repeat) {
+      runs.push_back(seconds_of([&] {
+        std::vector<std::thread> workers;
+        for (int i = 0; i < threads_; ++i) workers.emplace_back(work, static_cast<std::size_t>(i));
+        for (std::thread& worker : workers) worker.join();
+      }));
+    }
+    return median(runs);
+  }
+  const BFloat16* values(std::size_t thread) const {
+    return reinterpret_cast<const BFloat16*>(buffers_[2 * thread].data());
+  }
+  void cast(std::size_t thread) const {
+    std::vector<std::uint8_t> codes(static_cast<std::size_t>(shape_.hidden));
+    std::vector<float> scales(static_cast<std::size_t>(shape_.num_scales()));
+    for (int token = 0; token < tokens; ++token) {
+      quantise_row(values(thread), shape_.hidden, false, codes.data(), scales.data());
+    }
+  }
+  void reduce(std::size_t thread) const {
+    const auto columns = static_cast<std::size_t>(shape_.hidden);
+    std::vector<WeightedRow> rows;
+    for (std::size_t k = 0; k < static_cast<std::size_t>(shape_.topk); ++k) {
+      rows.push_back({values(thread) + k * columns, 0.5f});
+    }
+    std::vector<BFloat16> out(columns);
+    for (int token = 0; token < tokens; ++token) reduce_rows(rows, shape_.hidden, out.data());
+  }
+
+  int threads_;
+  ExchangeShape shape_;
+  std::vector<cpu::SharedMemory> buffers_;
+};
 
 struct Floor {
   double dispatch_us = 0;
@@ -108,12 +132,6 @@ Floor floor_of(const Rates& rates, const RoutingTable& table, const ExchangeShap
   const double reduced = selections / shape.topk / rates.reduce;
   floor.combine_us = 1e6 * std::max(moved, reduced);
   return floor;
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
-                   values.end());
-  return values[values.size() / 2];
 }
 
 /// Slowest rank per iteration, then the median, for the pair and for both halves.
@@ -184,84 +202,101 @@ std::string name_of_routing(double factor) {
   return factor > 0 ? fmt::format("{:.1f}", factor) : "uniform";
 }
 
-void print_row(const std::string& what, const Times& times, double floor_us) {
-  fmt::print("| {} | {:.0f} | {:.0f} | {:.0f} | {:.0f} | {:.2f} |\n", what, times.dispatch_us,
-             times.combine_us, times.pair_us, floor_us, times.pair_us / floor_us);
+/// One line of a table: an exchange, and what the machine could do around it.
+struct Row {
+  Times times;
+  Rates rates;
+  Floor floor;
+  double floor_us() const { return floor.dispatch_us + floor.combine_us; }
+};
+
+Row measure_row(Machine& machine, const RoutingTable& table, const ExchangeShape& shape,
+                const ExchangeOptions& options, int iterations) {
+  const Rates before = machine.measure();
+  Row row;
+  row.times = measure(table, shape, options, iterations);
+  row.rates = between(before, machine.measure());
+  row.floor = floor_of(row.rates, table, shape, options.dispatch);
+  return row;
+}
+
+void print_row(const std::string& what, const Row& row) {
+  fmt::print("| {} | {:.0f} | {:.0f} | {:.0f} | {:.1f} | {:.0f} | {:.2f} |\n", what, row.times.dispatch_us,
+             row.times.combine_us, row.times.pair_us, row.rates.copy / 1e9, row.floor_us(),
+             row.times.pair_us / row.floor_us());
   std::fflush(stdout);
 }
 
 void print_header(const char* what) {
   fmt::print(
-      "\n| {} | dispatch us | combine us | pair us | floor us | pair / floor |\n|---|---|---|---|---|---|\n",
+      "\n| {} | dispatch us | combine us | pair us | copy GB/s | floor us | pair / floor "
+      "|\n|---|---|---|---|---|---|---|\n",
       what);
 }
 
 /// Default algorithms, every routing and format; and what factor 3 costs against 1.
-void print_routings(const Rates& rates, const ExchangeShape& shape, int iterations) {
+void print_routings(Machine& machine, const ExchangeShape& shape, int iterations) {
   print_header("routing, format");
   for (const DispatchFormat format : {DispatchFormat::fp8, DispatchFormat::bf16}) {
     double balanced = 0;
     for (const double factor : {0.0, 1.0, 2.0, 3.0}) {
-      const RoutingTable table = make_routing(shape, factor);
       ExchangeOptions options;
       options.dispatch = format;
-      const Floor floor = floor_of(rates, table, shape, format);
-      const Times times = measure(table, shape, options, iterations);
-      if (factor == 1.0) balanced = times.pair_us;
-      print_row(fmt::format("{}, {}", name_of_routing(factor), name_of(format)), times,
-                floor.dispatch_us + floor.combine_us);
+      const Row row = measure_row(machine, make_routing(shape, factor), shape, options, iterations);
+      if (factor == 1.0) balanced = row.times.pair_us;
+      print_row(fmt::format("{}, {}", name_of_routing(factor), name_of(format)), row);
       if (factor == 3.0)
-        fmt::print("| cost of imbalance at 3.0, {} | | | {:.3f} | | |\n", name_of(format),
-                   times.pair_us / balanced);
+        fmt::print("| cost of imbalance at 3.0, {} | | | {:.3f} | | | |\n", name_of(format),
+                   row.times.pair_us / balanced);
     }
   }
 }
 
-void print_variants(const Rates& rates, const ExchangeShape& shape, int iterations) {
+void print_variants(Machine& machine, const ExchangeShape& shape, int iterations) {
   print_header("variant (FP8 dispatch), routing");
   struct Choice {
     const char* dispatch;
     const char* combine;
     const char* output;
+    const char* pages;
     CombineFormat format;
   };
-  constexpr Choice choices[] = {{"direct", "pull", "in_place", CombineFormat::bf16},
-                                {"direct", "pull", "copied", CombineFormat::bf16},
-                                {"dedup", "pull", "in_place", CombineFormat::bf16},
-                                {"rank_major", "pull", "in_place", CombineFormat::bf16},
-                                {"direct", "push", "in_place", CombineFormat::bf16},
-                                {"direct", "prereduce", "in_place", CombineFormat::bf16},
-                                {"rank_major", "prereduce", "in_place", CombineFormat::bf16},
-                                {"direct", "pull", "in_place", CombineFormat::logfmt10}};
+  constexpr Choice choices[] = {{"direct", "pull", "in_place", "large", CombineFormat::bf16},
+                                {"direct", "pull", "in_place", "small", CombineFormat::bf16},
+                                {"direct", "pull", "copied", "large", CombineFormat::bf16},
+                                {"dedup", "pull", "in_place", "large", CombineFormat::bf16},
+                                {"rank_major", "pull", "in_place", "large", CombineFormat::bf16},
+                                {"direct", "push", "in_place", "large", CombineFormat::bf16},
+                                {"direct", "prereduce", "in_place", "large", CombineFormat::bf16},
+                                {"rank_major", "prereduce", "in_place", "large", CombineFormat::bf16},
+                                {"direct", "pull", "in_place", "large", CombineFormat::logfmt10}};
   for (const double factor : {0.0, 3.0}) {
     const RoutingTable table = make_routing(shape, factor);
-    const Floor floor = floor_of(rates, table, shape, DispatchFormat::fp8);
     for (const Choice& choice : choices) {
       ExchangeOptions options;
       options.combine = choice.format;
-      options.variants = {
-          {"dispatch", choice.dispatch}, {"combine", choice.combine}, {"expert_output", choice.output}};
-      print_row(fmt::format("{}, {}, {}, {}; {}", choice.dispatch, choice.combine, choice.output,
-                            name_of(choice.format), name_of_routing(factor)),
-                measure(table, shape, options, iterations), floor.dispatch_us + floor.combine_us);
+      options.variants = {{"dispatch", choice.dispatch},
+                          {"combine", choice.combine},
+                          {"expert_output", choice.output},
+                          {"pages", choice.pages}};
+      print_row(fmt::format("{}, {}, {}, {} pages, {}; {}", choice.dispatch, choice.combine, choice.output,
+                            choice.pages, name_of(choice.format), name_of_routing(factor)),
+                measure_row(machine, table, shape, options, iterations));
     }
   }
 }
 
 /// Few bytes: what the waiting costs.
-void print_small(const Rates& rates, int iterations) {
+void print_small(Machine& machine, int iterations) {
   ExchangeShape shape;
   shape.max_tokens = 8;
   shape.hidden = 2048;
-  const RoutingTable table = make_routing(shape, 0);
-  const Floor floor = floor_of(rates, table, shape, DispatchFormat::fp8);
   const double barrier = barrier_us(shape);
-  const Times times = measure(table, shape, ExchangeOptions{}, iterations);
-  const double bytes = floor.dispatch_us + floor.combine_us;
+  const Row row = measure_row(machine, make_routing(shape, 0), shape, ExchangeOptions{}, iterations);
   fmt::print(
       "\n8 ranks, 8 tokens, hidden 2048: pair {:.0f} us; byte floor {:.0f} us, barrier {:.1f} us; "
       "pair / (bytes + 4 barriers) = {:.2f}\n",
-      times.pair_us, bytes, barrier, times.pair_us / (bytes + 4 * barrier));
+      row.times.pair_us, row.floor_us(), barrier, row.times.pair_us / (row.floor_us() + 4 * barrier));
 }
 
 }  // namespace
@@ -272,14 +307,14 @@ int main(int argc, char** argv) {
   const int iterations = argc > 1 ? std::atoi(argv[1]) : 50;
   const int threads = static_cast<int>(std::thread::hardware_concurrency());
   const ExchangeShape shape;
-  const Rates rates = measure_rates(threads, shape.hidden, shape.topk);
+  Machine machine(threads, shape);
+  const Rates rates = machine.measure();
   fmt::print(
       "{} cores, {}: copy {:.1f} GB/s read+write, cast {:.2f} us/token and reduce {:.2f} us/token on each "
       "core\n",
-      threads, cpu::instruction_set(), rates.copy / 1e9, 1e6 * threads / rates.cast,
-      1e6 * threads / rates.reduce);
+      threads, instruction_set(), rates.copy / 1e9, 1e6 * threads / rates.cast, 1e6 * threads / rates.reduce);
   fmt::print("{} iterations; slowest rank of each, median\n", iterations);
-  print_routings(rates, shape, iterations);
-  print_variants(rates, shape, iterations);
-  print_small(rates, 5 * iterations);
+  print_routings(machine, shape, iterations);
+  print_variants(machine, shape, iterations);
+  print_small(machine, 5 * iterations);
 }

@@ -39,6 +39,11 @@ void stream_copy(const std::byte* from, std::byte* to, std::size_t bytes) {
   std::memcpy(to, from, bytes);
 }
 
+void stream_copies(const std::byte* from, std::byte* const* to, std::size_t count, std::size_t offset,
+                   std::size_t bytes) {
+  for (std::size_t i = 0; i < count; ++i) std::memcpy(to[i] + offset, from, bytes);
+}
+
 #else
 
 namespace hn = hwy::HWY_NAMESPACE;
@@ -194,6 +199,11 @@ void stream_copy(const std::byte* from, std::byte* to, std::size_t bytes) {
   for (std::size_t i = 0; i < bytes; i += lanes) hn::Stream(hn::LoadU(d, source + i), d, target + i);
 }
 
+void stream_copies(const std::byte* from, std::byte* const* to, std::size_t count, std::size_t offset,
+                   std::size_t bytes) {
+  for (std::size_t i = 0; i < count; ++i) stream_copy(from, to[i] + offset, bytes);
+}
+
 #endif  // HWY_SCALAR
 
 const char* instruction_set() {
@@ -210,6 +220,7 @@ namespace epskew {
 HWY_EXPORT(quantise_row);
 HWY_EXPORT(reduce_rows);
 HWY_EXPORT(stream_copy);
+HWY_EXPORT(stream_copies);
 HWY_EXPORT(instruction_set);
 
 void quantise_row(const BFloat16* x, int hidden, bool power_of_two, std::uint8_t* codes, float* scales) {
@@ -222,6 +233,11 @@ void reduce_rows(std::span<const WeightedRow> rows, int hidden, BFloat16* out) {
 
 void stream_copy(const std::byte* from, std::byte* to, std::size_t bytes) {
   HWY_DYNAMIC_DISPATCH(stream_copy)(from, to, bytes);
+}
+
+void stream_copies(const std::byte* from, std::span<std::byte* const> to, std::size_t offset,
+                   std::size_t bytes) {
+  HWY_DYNAMIC_DISPATCH(stream_copies)(from, to.data(), to.size(), offset, bytes);
 }
 
 void finish_streaming() {

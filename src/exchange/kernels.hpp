@@ -1,6 +1,6 @@
 #pragma once
 
-/// The three loops that move and convert data. Bit-exact to the scalar definitions on every instruction set.
+/// The loops that move and convert data. Bit-exact to the scalar definitions on every instruction set.
 
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +24,14 @@ void reduce_rows(std::span<const WeightedRow> rows, int hidden, BFloat16* out);
 /// Copies past the caches (non-temporal stores): for data that this core will not read again. `to` 64-byte
 /// aligned, `bytes` a multiple of 64. Not ordered with later stores until finish_streaming().
 void stream_copy(const std::byte* from, std::byte* to, std::size_t bytes);
+/// The same block to every place of `to`, `offset` bytes behind its begin.
+void stream_copies(const std::byte* from, std::span<std::byte* const> to, std::size_t offset,
+                   std::size_t bytes);
 void finish_streaming();
+
+/// As encode_logfmt10 and decode_logfmt10 of logfmt.hpp, x [hidden].
+std::size_t encode_logfmt_row(const BFloat16* x, int hidden, std::byte* out);
+void decode_logfmt_row(const std::byte* coded, int hidden, BFloat16* x);
 
 /// Name of the instruction set in use, for `info`.
 const char* instruction_set();

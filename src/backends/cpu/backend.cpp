@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "backends/cpu/huge_file.hpp"
 #include "backends/cpu/joined_exchange.hpp"
 #include "backends/cpu/process_world.hpp"
 #include "backends/cpu/variants.hpp"
@@ -26,7 +27,11 @@ class CpuBackend final : public Backend {
   std::string_view summary() const override { return "one process per rank over shared memory"; }
   std::optional<std::string> unusable() const override { return std::nullopt; }
   std::vector<std::string> facts() const override {
-    return {fmt::format("SIMD (Highway): {}", instruction_set()), cpu::Pinning::library_version()};
+    return {fmt::format("SIMD (Highway): {}", instruction_set()), cpu::Pinning::library_version(),
+            fmt::format("large pages: {}",
+                        cpu::huge_files_missing().empty()
+                            ? "yes (a tmpfs of its own)"
+                            : "only if shmem_enabled allows them (" + cpu::huge_files_missing() + ")")};
   }
   std::unique_ptr<World> make_world(const ExchangeShape& shape,
                                     const ExchangeOptions& options) const override {

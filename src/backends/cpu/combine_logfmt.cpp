@@ -12,8 +12,8 @@ void LogfmtCombine::send(const Operation& operation) {
   const ArenaView& mine = operation.mine();
   const std::size_t bytes = logfmt10_row_bytes(operation.shape.hidden);
   for (std::size_t row = 0; row < static_cast<std::size_t>(operation.plan.num_rows()); ++row) {
-    encode_logfmt10({mine.expert_output() + row * operation.hidden(), operation.hidden()},
-                    mine.coded_output() + row * bytes);
+    encode_logfmt_row(mine.expert_output() + row * operation.hidden(), operation.shape.hidden,
+                      mine.coded_output() + row * bytes);
   }
 }
 
@@ -25,7 +25,7 @@ void LogfmtCombine::receive(const Operation& operation) {
     operation.for_each_selection(token, [&](const Operation::Selection& selection) {
       BFloat16* const row = decoded_.data() + rows.size() * operation.hidden();
       const ArenaView& host = operation.arenas[static_cast<std::size_t>(selection.rank)];
-      decode_logfmt10(host.coded_output() + selection.row * bytes, {row, operation.hidden()});
+      decode_logfmt_row(host.coded_output() + selection.row * bytes, operation.shape.hidden, row);
       rows.push_back({row, selection.weight});
     });
     reduce_rows(rows, operation.shape.hidden,

@@ -37,7 +37,7 @@ SharedWorld::SharedWorld(const ExchangeShape& the_shape, const ExchangeOptions& 
       variants(parse_variants(the_options)),
       layout(make_arena_layout(the_shape, the_options, variants)),
       control(the_shape, the_options) {
-  for (int rank = 0; rank < shape.num_ranks; ++rank) arenas.emplace_back(layout.total_bytes);
+  for (int rank = 0; rank < shape.num_ranks; ++rank) arenas.emplace_back(layout.total_bytes, variants.pages);
 }
 
 SharedWorld::SharedWorld(const ExchangeShape& the_shape, const ExchangeOptions& the_options,

@@ -25,7 +25,6 @@ void DedupDispatch::send(const Operation& operation) {
   }
   std::vector<MessageHeader> headers(ranks);
   for (int token = 0; token < operation.num_tokens(); ++token) {
-    caster_.cast(operation, token);
     std::fill(headers.begin(), headers.end(), MessageHeader{});
     operation.for_each_selection(token, [&](const Operation::Selection& selection) {
       add_expert(headers[static_cast<std::size_t>(selection.rank)], token, selection);
@@ -35,9 +34,10 @@ void DedupDispatch::send(const Operation& operation) {
       const ArenaView& to = operation.arenas[rank];
       const std::size_t message = next_message[rank]++;
       to.inbox_headers()[message] = headers[rank];
-      caster_.write(to.inbox_rows() + message * operation.payload_bytes(),
-                    to.inbox_scales() + message * operation.scales_bytes());
+      caster_.add_place(to.inbox_rows() + message * operation.payload_bytes(),
+                        to.inbox_scales() + message * operation.scales_bytes());
     }
+    caster_.send(operation, token);
   }
 }
 

@@ -8,14 +8,14 @@ void DirectDispatch::send(const Operation& operation) {
   const bool push_or_prereduce = operation.variants.combine != CombineVariant::pull;
   const bool prereduce = operation.variants.combine == CombineVariant::prereduce;
   for (int token = 0; token < operation.num_tokens(); ++token) {
-    caster_.cast(operation, token);
     operation.for_each_selection(token, [&](const Operation::Selection& selection) {
       const ArenaView& to = operation.arenas[static_cast<std::size_t>(selection.rank)];
-      caster_.write(to.rows() + selection.row * bytes, to.scales() + selection.row * scales);
+      caster_.add_place(to.rows() + selection.row * bytes, to.scales() + selection.row * scales);
       to.source_token()[selection.row] = token;
       if (push_or_prereduce) to.source_slot()[selection.row] = selection.slot;
       if (prereduce) to.source_weight()[selection.row] = selection.weight;
     });
+    caster_.send(operation, token);
   }
 }
 

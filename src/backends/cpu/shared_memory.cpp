@@ -7,18 +7,22 @@
 
 #include <string>
 
+#include "backends/cpu/huge_file.hpp"
 #include "epskew/support/error.hpp"
 
 namespace epskew::cpu {
 
-SharedMemory::SharedMemory(std::size_t bytes) : bytes_(bytes) {
-  file_ = memfd_create("epskew", MFD_CLOEXEC);
+SharedMemory::SharedMemory(std::size_t bytes, Pages pages) : bytes_(bytes) {
+  if (pages == Pages::large) file_ = open_huge_file();
+  if (file_ < 0) file_ = memfd_create("epskew", MFD_CLOEXEC);
   if (file_ < 0) throw_errno("memfd_create");
   if (ftruncate(file_, static_cast<off_t>(bytes)) != 0) {
     close(file_);
     throw_errno("ftruncate of shared memory");
   }
   map();
+  // For a memfd it counts where shmem_enabled is "advise"; elsewhere it is refused or changes nothing.
+  if (pages == Pages::large) madvise(data_, bytes, MADV_HUGEPAGE);
 }
 
 SharedMemory::SharedMemory(const std::filesystem::path& path, std::size_t bytes) : bytes_(bytes) {

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Memory that processes forked later share, and others that are told where it is: anonymous (memfd), so
-/// there is no name and nothing to leave behind.
+/// Memory that processes forked later share, and others that are told where it is: an unnamed file, so there
+/// is nothing to leave behind.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,11 +10,16 @@
 
 namespace epskew::cpu {
 
+enum class Pages {
+  large,  ///< as large as the kernel gives them: see huge_file.hpp
+  small
+};
+
 class SharedMemory {
  public:
   SharedMemory() = default;
   /// Sets `bytes` of address space aside; pages come with first use. Throws EnvironmentError.
-  explicit SharedMemory(std::size_t bytes);
+  explicit SharedMemory(std::size_t bytes, Pages pages = Pages::small);
   /// Memory of another process, by its path(). Throws EnvironmentError, also where it has another size.
   SharedMemory(const std::filesystem::path& path, std::size_t bytes);
   SharedMemory(SharedMemory&& other) noexcept { swap(other); }

@@ -1,6 +1,6 @@
 #pragma once
 
-/// One token in the dispatch format, made in a buffer that stays in the first-level cache.
+/// Casts tokens to the dispatch format and writes each to all its places.
 
 #include <cstddef>
 #include <vector>
@@ -13,18 +13,21 @@ class TokenCaster {
  public:
   TokenCaster(const ExchangeShape& shape, DispatchFormat format);
 
-  /// Casts token `token` of `operation`; the result is valid until the next call.
-  void cast(const Operation& operation, int token);
-  /// Writes it to `payload` (past the caches) and `scales`.
-  void write(std::byte* payload, std::byte* scales) const;
+  /// One more place for the next token: `payload` is written past the caches, `scales` through them.
+  void add_place(std::byte* payload, std::byte* scales);
+  /// Casts token `token` of `operation`, writes it to the places added since the last call and forgets them.
+  void send(const Operation& operation, int token);
 
  private:
+  const std::byte* cast(const BFloat16* x, std::size_t column, std::size_t columns);
+  void write_scales();
+
   DispatchFormat format_;
-  std::vector<std::byte> codes_;
+  std::vector<std::byte*> payloads_;
+  std::vector<std::byte*> scale_rows_;
+  std::vector<std::byte> codes_;  ///< one block
   std::vector<float> scales_;
   std::vector<std::uint8_t> scale_bytes_;
-  const std::byte* payload_ = nullptr;  ///< codes_, or the token itself for bf16
-  std::size_t payload_bytes_;
 };
 
 }  // namespace epskew::cpu

@@ -15,6 +15,7 @@ namespace {
 constexpr std::array<std::string_view, 3> dispatch_names = {"direct", "dedup", "rank_major"};
 constexpr std::array<std::string_view, 3> combine_names = {"pull", "push", "prereduce"};
 constexpr std::array<std::string_view, 2> output_names = {"in_place", "copied"};
+constexpr std::array<std::string_view, 2> pages_names = {"large", "small"};
 
 template <class Enum, std::size_t N>
 Enum parse_choice(const std::string& name, const std::string& value,
@@ -48,12 +49,14 @@ Variants parse_variants(const ExchangeOptions& options) {
       variants.combine = parse_choice<CombineVariant>(name, value, combine_names);
     } else if (name == "expert_output") {
       variants.expert_output = parse_choice<ExpertOutput>(name, value, output_names);
+    } else if (name == "pages") {
+      variants.pages = parse_choice<Pages>(name, value, pages_names);
     } else if (name == "inject_delay_us") {
       variants.delay_us = parse_delay(value);
     } else {
       throw UsageError(
-          fmt::format("--backend cpu has no variant '{}' (it knows dispatch, combine, expert_output and "
-                      "inject_delay_us); leave it out",
+          fmt::format("--backend cpu has no variant '{}' (it knows dispatch, combine, expert_output, pages "
+                      "and inject_delay_us); leave it out",
                       name));
     }
   }

@@ -2,6 +2,7 @@
 
 /// The ways in which this backend can be told to work.
 
+#include "backends/cpu/shared_memory.hpp"
 #include "epskew/exchange/shape.hpp"
 
 namespace epskew::cpu {
@@ -25,6 +26,7 @@ struct Variants {
   DispatchVariant dispatch = DispatchVariant::direct;   ///< "dispatch"
   CombineVariant combine = CombineVariant::pull;        ///< "combine"
   ExpertOutput expert_output = ExpertOutput::in_place;  ///< "expert_output"
+  Pages pages = Pages::large;                           ///< "pages", of the arenas
   int delay_us = 0;  ///< "inject_delay_us": longest random pause between protocol steps
 };
 

@@ -16,6 +16,7 @@
 // The set of targets that kernels.cpp was compiled for.
 #include <hwy/targets.h>
 
+#include "epskew/exchange/logfmt.hpp"
 #include "epskew/exchange/number_formats.hpp"
 #include "epskew/support/random.hpp"
 
@@ -144,6 +145,66 @@ TEST(ReduceRows, CarriesNanAndInfinityThrough) {
     EXPECT_TRUE(std::isinf(to_float(out[6]))) << target;
     EXPECT_EQ(to_float(out[7]), 2.0f) << target;
   });
+}
+
+TEST(StreamCopies, WriteOneBlockToEveryPlace) {
+  std::vector<std::byte> from(512);
+  for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<std::byte>(i * 5 + 3);
+  on_every_target([&](const std::string& target) {
+    alignas(64) std::array<std::byte, 3 * 1024> to{};
+    const std::array<std::byte*, 2> places = {to.data() + 2048, to.data()};
+    std::array<std::byte, 3 * 1024> expected{};
+    std::copy(from.begin(), from.end(), expected.begin() + 2048 + 256);
+    std::copy(from.begin(), from.end(), expected.begin() + 256);
+
+    stream_copies(from.data(), places, 256, from.size());
+    finish_streaming();
+
+    EXPECT_EQ(to, expected) << target;
+  });
+}
+
+/// Values of `magnitudes` in their order, every third of them negative, zeros and subnormals among them.
+std::vector<BFloat16> signed_values(std::span<const BFloat16> magnitudes) {
+  std::vector<BFloat16> x(magnitudes.begin(), magnitudes.end());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (i % 31 == 7) x[i].bits = static_cast<std::uint16_t>(i % 5);
+    if (i % 3 == 1) x[i].bits |= 0x8000u;
+  }
+  return x;
+}
+
+// Like magnitudes in a group, groups that span the whole range, and rows that mix groups below 1, which are
+// coded, with others, which are not.
+TEST(LogfmtRow, EqualsTheDefinitionForEveryFiniteMagnitude) {
+  std::vector<BFloat16> magnitudes;
+  for (std::uint32_t bits = 0; bits < 0x7f80u; ++bits)
+    magnitudes.push_back({static_cast<std::uint16_t>(bits)});
+  constexpr std::size_t row = 6 * scale_group;
+  RandomStream random(5, 1);
+  for (int order = 0; order < 4; ++order) {
+    if (order == 2) magnitudes.resize(0x3f80);  // shuffled groups of all magnitudes hold one above 1
+    const std::vector<BFloat16> values = signed_values(magnitudes);
+    on_every_target([&](const std::string& target) {
+      for (std::size_t first = 0; first + row <= values.size(); first += row) {
+        const std::span<const BFloat16> x = std::span(values).subspan(first, row);
+        std::vector<std::byte> expected(logfmt10_row_bytes(row), std::byte{0xa5});
+        std::vector<std::byte> found = expected;
+        std::vector<BFloat16> expected_back(row);
+        std::vector<BFloat16> back(row);
+
+        const std::size_t expected_bytes = encode_logfmt10(x, expected.data());
+        const std::size_t bytes = encode_logfmt_row(x.data(), static_cast<int>(row), found.data());
+        decode_logfmt10(expected.data(), expected_back);
+        decode_logfmt_row(expected.data(), static_cast<int>(row), back.data());
+
+        ASSERT_EQ(bytes, expected_bytes) << target;
+        ASSERT_EQ(found, expected) << target << ", values from " << first;
+        ASSERT_EQ(back, expected_back) << target << ", values from " << first;
+      }
+    });
+    shuffle(magnitudes, random);
+  }
 }
 
 TEST(StreamCopy, CopiesEveryByteAndNoMore) {
