@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 #include <string>
+#include <thread>
 
 #include "epskew/exchange/oracle.hpp"
 #include "epskew/support/error.hpp"
@@ -60,9 +63,20 @@ class Survivor {
   void fail_if_planned(int operation, LossPoint point) const {
     for (const PlannedLoss& loss : losses_) {
       if (loss.rank == rank_ && loss.operation == operation && loss.point == point) {
-        raise(loss.stop ? SIGSTOP : SIGKILL);
+        fail(loss);
       }
     }
+  }
+  static void fail(const PlannedLoss& loss) {
+    const int signal = loss.stop ? SIGSTOP : SIGKILL;
+    if (loss.after_us == 0) {
+      raise(signal);
+      return;
+    }
+    std::thread([=] {
+      std::this_thread::sleep_for(std::chrono::microseconds(loss.after_us));
+      kill(getpid(), signal);
+    }).detach();
   }
   static void require(int operation, const std::optional<Mismatch>& mismatch) {
     if (mismatch) throw WrongResult(fmt::format("operation {}: {}", operation, to_string(*mismatch)));

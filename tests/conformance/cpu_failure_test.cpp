@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <ctime>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -139,6 +140,79 @@ TEST_F(CpuFailure, ExceptionsKeepTheirType) {
   expect_carried<EnvironmentError>(*world_);
   expect_carried<RankLost>(*world_);
   expect_usable();
+}
+
+// The one that has the answer ends first; who is still at work then explains nothing.
+TEST_F(CpuFailure, AFindingIsNotHiddenByAStraggler) {
+  EXPECT_THROW(world_->run([](Exchange& exchange) -> std::string {
+    if (exchange.local_ranks()[0] == 1) throw WrongResult("from rank 1");
+    if (exchange.local_ranks()[0] == 2) std::this_thread::sleep_for(1h);
+    exchange.align();
+    return {};
+  }),
+               WrongResult);
+  EXPECT_EQ(num_children(), 0);
+}
+
+TEST_F(CpuFailure, ARankThatIsStuckWhenTheOthersHaveEndedIsNamed) {
+  try {
+    world_->run([](Exchange& exchange) {
+      exchange.align();
+      if (exchange.local_ranks()[0] == 2) std::this_thread::sleep_for(1h);
+      return std::string();
+    });
+    FAIL() << "nothing was thrown";
+  } catch (const RankLost& lost) {
+    EXPECT_NE(std::string(lost.what()).find("rank 2 did not come back"), std::string::npos) << lost.what();
+  }
+  EXPECT_EQ(num_children(), 0);
+}
+
+/// By this process's own clock, which stands still while it is stopped.
+void work_for_10_ms() {
+  for (const std::clock_t end = std::clock() + CLOCKS_PER_SEC / 100; std::clock() < end;) {
+  }
+}
+
+// As a shell's Ctrl-Z and fg do: everything stops for longer than the timeout, and goes on.
+TEST_F(CpuFailure, AJobThatIsPausedAsAWholeGoesOn) {
+  const pid_t job = fork();
+  if (job == 0) {
+    setpgid(0, 0);
+    try {
+      world_->run([&](Exchange& exchange) {
+        for (int i = 0; i < 60; ++i) {
+          if (exchange.local_ranks()[0] == 0) work_for_10_ms();  // the others wait
+          exchange.align();
+        }
+        return std::string();
+      });
+      _exit(0);
+    } catch (const std::exception& error) {
+      const std::string text = std::string(error.what()) + "\n";
+      if (write(STDERR_FILENO, text.data(), text.size()) < 0) _exit(2);
+      _exit(1);
+    }
+  }
+  std::this_thread::sleep_for(300ms);
+  ASSERT_EQ(kill(-job, SIGSTOP), 0);
+  std::this_thread::sleep_for(1200ms);
+  ASSERT_EQ(kill(-job, SIGCONT), 0);
+  int status = -1;
+  ASSERT_EQ(waitpid(job, &status, 0), job);
+
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST_F(CpuFailure, LostRanksAreThoseOfTheLastRun) {
+  run_until_lost(0, [] { raise(SIGKILL); });
+  ASSERT_EQ(world_->lost_ranks().size(), 1u);
+  EXPECT_EQ(world_->lost_ranks()[0].rank, 2);
+
+  EXPECT_THROW(world_->run([](Exchange&) -> std::string { throw UsageError("no"); }), UsageError);
+
+  EXPECT_TRUE(world_->lost_ranks().empty());
 }
 
 TEST_F(CpuFailure, LargeReportsArriveWhole) {

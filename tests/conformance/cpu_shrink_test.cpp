@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <set>
 #include <string>
+#include <thread>
+#include <tuple>
 #include <vector>
 
 #include "conformance/tables.hpp"
@@ -57,6 +61,90 @@ INSTANTIATE_TEST_SUITE_P(All, OneLoss,
                                                               LossPoint::combine),
                                             ::testing::Bool(), ::testing::Values("direct", "dedup"),
                                             ::testing::Values("pull", "push", "prereduce")));
+
+// A rank that dies somewhere between its first counts and its last flag: what it left is a gap or complete.
+class DeathOnTheWay
+    : public ::testing::TestWithParam<std::tuple<std::string, std::string, CombineFormat, bool>> {};
+
+TEST_P(DeathOnTheWay, LeavesTheOthersRight) {
+  const auto& [dispatch, combine, format, stop] = GetParam();
+  ExchangeOptions options = shrinking(dispatch, combine);
+  options.combine = format;
+  options.variants["inject_delay_us"] = "400";
+  options.timeout = 500ms;
+  std::set<std::string> places;
+  for (const int after_us : {1, 500, 1000, 1500, 2000, 3000}) {
+    const ShrinkResult result = shrink(4, options, {{3, 2, LossPoint::dispatch, stop, after_us}});
+
+    ASSERT_EQ(result.lost.size(), 1u);
+    EXPECT_EQ(result.lost[0].rank, 3);
+    EXPECT_EQ(result.checked_operations, 3 * 5);
+    places.insert(result.lost[0].where);
+  }
+  EXPECT_NE(places.count("dispatch_send of micro-batch 0"), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, DeathOnTheWay,
+                         ::testing::Values(std::tuple("direct", "pull", CombineFormat::bf16, false),
+                                           std::tuple("direct", "pull", CombineFormat::logfmt10, false),
+                                           std::tuple("direct", "push", CombineFormat::bf16, false),
+                                           std::tuple("dedup", "prereduce", CombineFormat::bf16, false),
+                                           std::tuple("rank_major", "pull", CombineFormat::bf16, false),
+                                           std::tuple("rank_major", "prereduce", CombineFormat::bf16, false),
+                                           std::tuple("direct", "pull", CombineFormat::bf16, true)));
+
+// Rows that never came are gaps, not received rows.
+TEST(Shrink, StatisticsCountWhatArrived) {
+  const RoutingTable table = make_table({std::vector<std::int32_t>(4, 6), 16, 4});
+  const ExchangeShape shape = shape_of(table, 256);
+  ExchangeOptions options = shrinking();
+  options.variants["inject_delay_us"] = "400";
+  int gaps = 0;
+  for (const int after_us : {500, 800, 1000, 1200, 1500, 2000, 2500}) {
+    const auto world = find_backend("cpu")->make_world(shape, options);
+    const auto reports = world->run([&](Exchange& exchange) {
+      const int rank = exchange.local_ranks()[0];
+      Oracle oracle(table, shape, options, OracleData::exact, 1);
+      exchange.set_input(0, 0, oracle.input(rank));
+      if (rank == 3) {
+        std::thread([=] {
+          std::this_thread::sleep_for(std::chrono::microseconds(after_us));
+          kill(getpid(), SIGKILL);
+        }).detach();
+      }
+      exchange.dispatch(0);
+      const DispatchOutput output = exchange.dispatch_output(0, 0);
+      const auto rows = exchange.statistics(0).expert_rows;
+      std::string wrong;
+      for (std::size_t expert = 0; expert < 4; ++expert) {
+        std::int64_t arrived = 0;
+        for (std::size_t source = 0; source < 4; ++source)
+          arrived += output.source_range[expert * 4 + source].count;
+        if (rows[expert] != arrived) wrong += "wrong ";
+        if (arrived < output.expert_begin[expert + 1] - output.expert_begin[expert]) wrong += "gap ";
+      }
+      return wrong;
+    });
+    for (const std::string& report : reports) {
+      EXPECT_EQ(report.find("wrong"), std::string::npos) << after_us;
+      gaps += report.find("gap") != std::string::npos ? 1 : 0;
+    }
+  }
+  EXPECT_GT(gaps, 0);
+}
+
+// The others wait for a rank that waits for the stopped one: they are all victims.
+TEST(Shrink, OnlyTheCulpritIsLost) {
+  ExchangeOptions options = shrinking();
+  options.timeout = 200ms;
+  options.variants["inject_delay_us"] = "12000";
+  for (int after_us = 1000; after_us < 90'000; after_us += 6000) {
+    const ShrinkResult result = shrink(4, options, {{1, 1, LossPoint::dispatch, true, after_us}});
+
+    ASSERT_EQ(result.lost.size(), 1u) << after_us;
+    EXPECT_EQ(result.lost[0].rank, 1);
+  }
+}
 
 TEST(Shrink, TheDefaultPlanLosesFourOfEight) {
   const ShrinkResult result = shrink(8, shrinking(), default_losses(8));

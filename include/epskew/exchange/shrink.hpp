@@ -22,6 +22,7 @@ struct PlannedLoss {
   int operation = 0;
   LossPoint point = LossPoint::dispatch;
   bool stop = false;  ///< SIGSTOP: it hangs; else SIGKILL: it dies
+  int after_us = 0;   ///< so long after the point, wherever the rank is then
 };
 /// As DeepEP's test: one rank at dispatch, one between, one at combine, and one that hangs, in operations 1,
 /// 3, 5 and 7, as long as two ranks remain.

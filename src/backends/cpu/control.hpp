@@ -37,7 +37,8 @@ struct RankControl {
   std::atomic<std::int64_t> stamp;                          ///< value of Exchange::earliest
   alignas(cache_line) std::atomic<std::uint32_t> activity;
   std::atomic<std::int32_t> batch;
-  std::atomic<std::uint32_t> waiting;                   ///< 1 while this rank waits for others
+  std::atomic<std::uint32_t> waiting;   ///< 1 while this rank waits for others
+  std::atomic<std::uint32_t> progress;  ///< grows with every step of this rank, so that a stuck one shows
   alignas(cache_line) std::atomic<std::uint32_t> lost;  ///< 1: dead for certain; set by the parent alone
   std::atomic<std::uint32_t> suspected;                 ///< 1: somebody waited for it longer than the timeout
   std::array<std::atomic<std::uint64_t>, max_processes / 64>

@@ -101,9 +101,10 @@ void CpuExchange::dispatch_recv(int batch) {
     if (current.lost[static_cast<std::size_t>(source)] != 0) current.plan.drop_source(source);
   }
   dispatch_->receive(current);
-  const auto begin = current.plan.expert_begin();
-  for (std::size_t expert = 0; expert < expert_rows_.size(); ++expert) {
-    expert_rows_[expert] += begin[expert + 1] - begin[expert];
+  // Not by the begins of the experts' segments: rows of a lost source are gaps in them.
+  const std::span<const RowRange> ranges = current.plan.source_range();
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    expert_rows_[i / static_cast<std::size_t>(shape().num_ranks)] += ranges[i].count;
   }
   enter(Activity::outside, batch);
 }
@@ -258,6 +259,7 @@ void CpuExchange::enter(Activity activity, int batch) {
   RankControl& mine = control_.rank(rank_);
   mine.batch.store(batch, std::memory_order_relaxed);
   mine.activity.store(static_cast<std::uint32_t>(activity), std::memory_order_relaxed);
+  mine.progress.fetch_add(1, std::memory_order_relaxed);
 }
 
 template <class Ready>
@@ -283,6 +285,7 @@ void CpuExchange::await_all(Ready&& ready) {
     if (!ask) give_up(result, missing);
     for (const int rank : missing) control_.rank(rank).suspected.store(1, std::memory_order_relaxed);
   }
+  mine.progress.fetch_add(1, std::memory_order_relaxed);
   mine.waiting.store(0, std::memory_order_relaxed);
 }
 

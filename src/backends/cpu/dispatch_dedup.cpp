@@ -44,6 +44,10 @@ void DedupDispatch::send(const Operation& operation) {
 void DedupDispatch::receive(const Operation& operation) {
   const auto ranks = static_cast<std::size_t>(operation.shape.num_ranks);
   std::vector<std::int32_t> next_row(static_cast<std::size_t>(operation.shape.experts_per_rank()));
+  if (operation.variants.dispatch == DispatchVariant::rank_major) {
+    // Rows of a lost source stay gaps; they must not refer to messages of an earlier operation.
+    std::fill_n(operation.mine().storage_row(), operation.plan.num_rows(), 0);
+  }
   for (std::size_t source = 0; source < ranks; ++source) {
     for (std::size_t expert = 0; expert < next_row.size(); ++expert) {
       next_row[expert] = operation.plan.source_range()[expert * ranks + source].begin;

@@ -84,15 +84,15 @@ bool RankProcess::drain() {
 
 void RankProcess::note_status(int status) {
   if (WIFSTOPPED(status)) {
-    if (!stopped_) stopped_ = Clock::now();
+    stopped_ = true;
   } else if (WIFCONTINUED(status)) {
-    stopped_.reset();
+    stopped_ = false;
   } else {
     final_status_ = status;
   }
 }
 
-std::optional<RankProcess::Clock::time_point> RankProcess::stopped_since() {
+bool RankProcess::is_stopped() {
   int status = 0;
   while (!final_status_ && waitpid(pid_, &status, WNOHANG | WUNTRACED | WCONTINUED) == pid_)
     note_status(status);

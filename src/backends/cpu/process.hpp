@@ -4,7 +4,6 @@
 
 #include <sys/types.h>
 
-#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -15,8 +14,6 @@ namespace epskew::cpu {
 
 class RankProcess {
  public:
-  using Clock = std::chrono::steady_clock;
-
   /// Forks; the child runs `body`, sends its outcome and leaves through _exit. It dies with its parent.
   /// Throws EnvironmentError.
   explicit RankProcess(const std::function<Outcome()>& body);
@@ -35,8 +32,8 @@ class RankProcess {
   /// The outcome, where one arrived whole.
   std::optional<Outcome> outcome() const { return decode_outcome(bytes_); }
 
-  /// Notices whether the process was stopped (SIGSTOP), and since when.
-  std::optional<Clock::time_point> stopped_since();
+  /// Whether the process is stopped (SIGSTOP) at the moment.
+  bool is_stopped();
   void kill();
   /// Waits for its end: "exited with status 3", "was killed by signal 9".
   std::string reap();
@@ -46,7 +43,7 @@ class RankProcess {
   pid_t pid_ = -1;
   int pipe_ = -1;
   std::string bytes_;
-  std::optional<Clock::time_point> stopped_;
+  bool stopped_ = false;
   std::optional<int> final_status_;
 };
 

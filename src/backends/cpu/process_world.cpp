@@ -37,9 +37,9 @@ std::vector<std::string> ProcessWorld::run(const RankBody& body) {
     });
   }
   Supervisor supervisor(processes, shared_.control, shared_.options);
-  std::vector<std::string> reports = supervisor.collect();
+  supervisor.wait_for_all();
   lost_ = supervisor.lost_ranks();
-  return reports;
+  return supervisor.take_reports();
 }
 
 }  // namespace epskew::cpu

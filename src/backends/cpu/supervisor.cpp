@@ -15,6 +15,13 @@ constexpr std::chrono::milliseconds grace{2000};
 constexpr int poll_ms = 50;
 /// With shrink, the others wait for a verdict on the ranks they suspect.
 constexpr int shrink_poll_ms = 5;
+/// What is left to do for a rank when others have ended takes some time, however short the timeout.
+constexpr std::chrono::milliseconds least_patience{5000};
+
+bool is_finding(const Outcome& outcome) {
+  return outcome.kind != Outcome::Kind::report && outcome.kind != Outcome::Kind::aborted &&
+         outcome.kind != Outcome::Kind::rank_lost;
+}
 
 }  // namespace
 
@@ -22,13 +29,15 @@ Supervisor::Supervisor(std::vector<RankProcess>& processes, const Control& contr
                        const ExchangeOptions& options)
     : processes_(processes), control_(control), options_(options), ranks_(processes.size()) {}
 
-std::vector<std::string> Supervisor::collect() {
+void Supervisor::wait_for_all() {
   while (!all_ended()) {
     poll_once();
-    look_for_stopped();
-    if (options_.shrink) look_at_suspects();
-    if (end_of_grace_ && RankProcess::Clock::now() > *end_of_grace_) kill_stragglers();
+    watch();
+    if (end_of_grace_ && active_.passed() > *end_of_grace_) kill_stragglers();
   }
+}
+
+std::vector<std::string> Supervisor::take_reports() {
   throw_failure();
   std::vector<std::string> reports;
   for (Rank& rank : ranks_) reports.push_back(std::move(rank.outcome.text));
@@ -66,33 +75,48 @@ void Supervisor::listen(int rank) {
   Rank& state = ranks_[static_cast<std::size_t>(rank)];
   state.state = State::ended;
   state.outcome = *outcome;
+  if (is_finding(*outcome) && !finding_ && (options_.shrink || lost_.empty())) finding_ = *outcome;
   if (outcome->kind != Outcome::Kind::report) end_run();
 }
 
-void Supervisor::look_for_stopped() {
-  const auto now = RankProcess::Clock::now();
+void Supervisor::watch() {
+  const Duration elapsed = active_.tick();
   for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
     if (ranks_[rank].state != State::running) continue;
-    const auto since = processes_[rank].stopped_since();
-    if (!since || now - *since < options_.timeout) continue;
-    end_by_force(static_cast<int>(rank),
-                 fmt::format("was stopped for more than {} ms", options_.timeout.count()));
+    observe(static_cast<int>(rank), elapsed);
+    judge(static_cast<int>(rank));
   }
 }
 
-/// Somebody waited in vain for these. One that waits itself is a victim; one that does not is stuck, and is
-/// killed before it is called lost: it must not come back and write into buffers that the others use again.
-void Supervisor::look_at_suspects() {
-  for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
-    RankControl& control = control_.rank(static_cast<int>(rank));
-    if (ranks_[rank].state != State::running || control.suspected.exchange(0, std::memory_order_relaxed) == 0)
-      continue;
-    if (processes_[rank].stopped_since()) {
-      end_by_force(static_cast<int>(rank), "was stopped");
-    } else if (control.waiting.load(std::memory_order_relaxed) == 0) {
-      end_by_force(static_cast<int>(rank),
-                   fmt::format("did not come back within {} ms", options_.timeout.count()));
-    }
+void Supervisor::observe(int rank, Duration elapsed) {
+  Rank& state = ranks_[static_cast<std::size_t>(rank)];
+  RankControl& control = control_.rank(rank);
+  const bool waits = control.waiting.load(std::memory_order_acquire) != 0;
+  const std::uint32_t progress = control.progress.load(std::memory_order_relaxed);
+  const bool stopped = processes_[static_cast<std::size_t>(rank)].is_stopped();
+  const bool moves = progress != state.progress || (waits && !stopped);
+  state.progress = progress;
+  state.stuck = moves ? Duration{} : state.stuck + elapsed;
+  state.stopped = stopped ? state.stopped + elapsed : Duration{};
+  state.suspected = !moves && (state.suspected || control.suspected.load(std::memory_order_relaxed) != 0);
+  control.suspected.store(0, std::memory_order_relaxed);
+}
+
+/// A rank for which somebody waits, but which waits for others itself, is a victim. One that neither waits
+/// nor moves is stuck, and is killed before it is called lost: it must not come back and write into buffers
+/// that the others use again.
+void Supervisor::judge(int rank) {
+  const Rank& state = ranks_[static_cast<std::size_t>(rank)];
+  const bool others_ended = std::any_of(ranks_.begin(), ranks_.end(),
+                                        [](const Rank& other) { return other.state == State::ended; });
+  const bool suspected = options_.shrink && state.suspected;
+  const auto limit = suspected ? options_.timeout : std::max(options_.timeout, least_patience);
+  if (state.stopped >= options_.timeout) {
+    end_by_force(rank, fmt::format("was stopped for more than {} ms", options_.timeout.count()));
+  } else if (suspected && state.stopped > Duration{}) {
+    end_by_force(rank, "was stopped");
+  } else if ((suspected || others_ended) && state.stuck >= limit) {
+    end_by_force(rank, fmt::format("did not come back within {} ms", limit.count()));
   }
 }
 
@@ -106,7 +130,7 @@ void Supervisor::declare_dead(int rank, std::string how) {
   Rank& state = ranks_[static_cast<std::size_t>(rank)];
   state.state = State::died;
   state.fate = fmt::format("rank {} {} in {}", rank, how, last_seen(rank));
-  const double seconds = std::chrono::duration<double>(RankProcess::Clock::now() - start_).count();
+  const double seconds = std::chrono::duration<double>(ActiveTime::Clock::now() - start_).count();
   lost_.push_back({rank, std::move(how), last_seen(rank), seconds, {}});
   if (!options_.shrink || lost_.size() == ranks_.size()) {
     end_run();
@@ -129,7 +153,7 @@ std::vector<LostRank> Supervisor::lost_ranks() const {
 }
 
 void Supervisor::end_run() {
-  if (!end_of_grace_) end_of_grace_ = RankProcess::Clock::now() + grace;
+  if (!end_of_grace_) end_of_grace_ = active_.passed() + grace;
   std::uint32_t running = 0;
   control_.abort().compare_exchange_strong(running, static_cast<std::uint32_t>(control_.num_ranks()) + 1);
   control_.ring_all();
@@ -138,7 +162,7 @@ void Supervisor::end_run() {
 void Supervisor::kill_stragglers() {
   for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
     if (ranks_[rank].state != State::running) continue;
-    const bool stopped = processes_[rank].stopped_since().has_value();
+    const bool stopped = processes_[rank].is_stopped();
     end_by_force(static_cast<int>(rank), stopped ? "was stopped" : "did not come back");
   }
 }
@@ -151,24 +175,18 @@ std::string Supervisor::last_seen(int rank) const {
 }
 
 void Supervisor::throw_failure() const {
+  // What a rank found explains the timeouts of the others and why some had to be killed at the end.
+  if (finding_) rethrow(*finding_);
   std::string lost;
   for (const Rank& rank : ranks_) {
     if (rank.state == State::died) lost += (lost.empty() ? "" : "; ") + rank.fate;
   }
   const bool deadly = !options_.shrink || lost_.size() == ranks_.size();
   if (deadly && !lost.empty()) throw RankLost(lost + describe_waiters());
-  // A rank's own mistake or finding explains a timeout of the others, so it comes first.
-  for (const Rank& rank : ranks_) {
-    const auto kind = rank.outcome.kind;
-    if (kind != Outcome::Kind::report && kind != Outcome::Kind::aborted && kind != Outcome::Kind::rank_lost) {
-      rethrow(rank.outcome);
+  for (const auto kind : {Outcome::Kind::rank_lost, Outcome::Kind::aborted}) {
+    for (const Rank& rank : ranks_) {
+      if (rank.outcome.kind == kind) rethrow(rank.outcome);
     }
-  }
-  for (const Rank& rank : ranks_) {
-    if (rank.outcome.kind == Outcome::Kind::rank_lost) rethrow(rank.outcome);
-  }
-  for (const Rank& rank : ranks_) {
-    if (rank.outcome.kind == Outcome::Kind::aborted) rethrow(rank.outcome);
   }
 }
 

@@ -10,6 +10,8 @@
 #include <chrono>
 #include <cstdint>
 
+#include "backends/cpu/active_time.hpp"
+
 namespace epskew::cpu {
 
 struct RankControl;
@@ -34,13 +36,13 @@ class Wait {
       if (ready()) return WaitResult::ready;
       pause();
     }
-    const auto start = Clock::now();
+    ActiveTime waited;
     while (true) {
       if (ready()) return WaitResult::ready;
       if (abort_.load(std::memory_order_relaxed) != 0) return WaitResult::aborted;
-      const auto waited = Clock::now() - start;
-      if (waited > timeout_) return WaitResult::timed_out;
-      if (waited < yield_time) {
+      waited.tick();
+      if (waited.passed() > timeout_) return WaitResult::timed_out;
+      if (waited.passed() < yield_time) {
         yield();
       } else if (doze(ready)) {
         return WaitResult::ready;
