@@ -1,9 +1,7 @@
 #include "replayed_rounds.hpp"
 
-#include <algorithm>
-
 #include "epskew/report/session.hpp"
-#include "epskew/workload/uniform_floor.hpp"
+#include "epskew/workload/recorded.hpp"
 
 namespace epskew::app {
 namespace {
@@ -18,17 +16,11 @@ WorkloadSpec shape_spec(const RoutingTable& table, std::uint64_t seed) {
   return spec;
 }
 
-PlannedRound planned(ReplayRound replayed, const WorkloadSpec& spec, double feasible_max) {
+PlannedRound planned(ReplayRound replayed, std::uint64_t seed) {
   PlannedRound round;
   round.label = replayed.label;
-  round.workload.distribution = "trace";
+  round.workload = recorded_workload(std::move(replayed.table), "trace", seed);
   round.workload.parameters = {{"layer", replayed.layer}, {"window", replayed.window}};
-  round.workload.seed = spec.seed;
-  round.workload.feasible_max = feasible_max;
-  const auto& ids = replayed.table.topk_idx;
-  round.workload.uniform_floor =
-      uniform_floor(spec, std::count_if(ids.begin(), ids.end(), [](std::int32_t id) { return id >= 0; }));
-  round.workload.table = std::move(replayed.table);
   return round;
 }
 
@@ -40,9 +32,7 @@ ReplayedRounds replayed_rounds(const TraceFlags& flags, const WorkloadFlags& wor
   const WorkloadSpec spec = shape_spec(replay.rounds.front().table, workload.seed);
   ReplayedRounds result;
   result.rounds = base_rounds(spec);
-  const double feasible_max = result.rounds.front().workload.feasible_max;
-  for (ReplayRound& round : replay.rounds)
-    result.rounds.push_back(planned(std::move(round), spec, feasible_max));
+  for (ReplayRound& round : replay.rounds) result.rounds.push_back(planned(std::move(round), workload.seed));
   result.notes = trace.notes;
   result.notes.insert(result.notes.end(), replay.notes.begin(), replay.notes.end());
   return result;

@@ -545,11 +545,13 @@ class Recorder:
         gpu: Sequence[str] | None = None,
         driver: str | None = None,
         variants: Mapping[str, str] | None = None,
+        num_devices: int = 0,
     ) -> None:
         """backend: the adapter's name, as tables and `compare` show it.
         facts: "library: version" lines about it. libraries: more versions for the record.
         gpu, driver: what ran; unset: what this process sees.
         variants: unset: those of the plan.
+        num_devices: GPUs that the ranks ran on; fewer than ranks is said to be an emulation. 0: they ran on none.
         """
 
     def add_visit(

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <tuple>
 
 #include "epskew/exchange/number_formats.hpp"
@@ -21,6 +22,44 @@ double calc_diff_limit(const ExchangeOptions& options) {
 bool comes_before(const Mismatch& a, const Mismatch& b) {
   return std::tie(a.source_rank, a.token, a.expert, a.column) <
          std::tie(b.source_rank, b.token, b.expert, b.column);
+}
+
+/// Keeps the first few mismatches in their order and counts all.
+class FirstMismatches {
+ public:
+  explicit FirstMismatches(std::size_t limit) : limit_(limit) {}
+
+  void add(Mismatch mismatch, std::int64_t where) {
+    ++wrong_;
+    const auto at = std::find_if(kept_.begin(), kept_.end(),
+                                 [&](const Kept& other) { return comes_before(mismatch, other.mismatch); });
+    kept_.insert(at, {std::move(mismatch), where});
+    if (kept_.size() > limit_) kept_.pop_back();
+  }
+  std::int64_t wrong() const { return wrong_; }
+  /// `words` of the first one's place, put behind its detail.
+  void explain_first(const std::function<std::string(std::int64_t)>& words) {
+    kept_.front().mismatch.detail += "; " + words(kept_.front().where);
+  }
+  OracleVerdict verdict(std::int64_t checked) && {
+    OracleVerdict result{checked, wrong_, {}};
+    for (Kept& kept : kept_) result.mismatches.push_back(std::move(kept.mismatch));
+    return result;
+  }
+
+ private:
+  struct Kept {
+    Mismatch mismatch;
+    std::int64_t where;
+  };
+  std::size_t limit_;
+  std::int64_t wrong_ = 0;
+  std::vector<Kept> kept_;
+};
+
+std::optional<Mismatch> first_of(OracleVerdict verdict) {
+  if (verdict.passed()) return std::nullopt;
+  return std::move(verdict.mismatches.front());
 }
 
 }  // namespace
@@ -71,10 +110,17 @@ RankInput Oracle::input(int rank) {
 }
 
 std::optional<Mismatch> Oracle::check_dispatch(int rank, const DispatchOutput& output) const {
+  return first_of(judge_dispatch(rank, output, 1));
+}
+
+OracleVerdict Oracle::judge_dispatch(int rank, const DispatchOutput& output, std::size_t limit) const {
   const ExpectedRows expected(table_, rank, lost_);
-  if (auto wrong = check_layout(expected, shape_, options_, output)) return wrong;
-  std::optional<Mismatch> first;
-  std::int64_t first_row = 0;
+  FirstMismatches found(limit);
+  std::int64_t rows = 0;
+  for (int expert = 0; expert < shape_.experts_per_rank(); ++expert) rows += expected.count(expert);
+  if (auto wrong = check_layout(expected, shape_, options_, output)) {
+    return {rows, std::max<std::int64_t>(rows, 1), {*std::move(wrong)}};
+  }
   std::vector<BFloat16> token(static_cast<std::size_t>(shape_.hidden));
   for (int expert = 0; expert < shape_.experts_per_rank(); ++expert) {
     for (int source = 0; source < shape_.num_ranks; ++source) {
@@ -85,17 +131,14 @@ std::optional<Mismatch> Oracle::check_dispatch(int rank, const DispatchOutput& o
         make_token(data_, seed_, source, index, token);
         const auto difference = compare_row(output, row, token, data_);
         if (!difference) continue;
-        Mismatch found{
-            "dispatch",        rank, source, index, expected.first_expert() + expert, difference->column,
-            difference->detail};
-        if (first && !comes_before(found, *first)) continue;
-        first = std::move(found);
-        first_row = row;
+        found.add({"dispatch", rank, source, index, expected.first_expert() + expert, difference->column,
+                   difference->detail},
+                  row);
       }
     }
   }
-  if (first) first->detail += "; " + whose_row(output, first_row);
-  return first;
+  if (found.wrong() > 0) found.explain_first([&](std::int64_t row) { return whose_row(output, row); });
+  return std::move(found).verdict(rows);
 }
 
 std::string Oracle::whose_row(const DispatchOutput& output, std::int64_t row) const {
@@ -113,58 +156,80 @@ std::string Oracle::whose_row(const DispatchOutput& output, std::int64_t row) co
 
 void Oracle::apply_experts(int rank, const DispatchOutput& output, std::span<BFloat16> out) const {
   const auto hidden = static_cast<std::size_t>(shape_.hidden);
-  const int first_expert = rank * shape_.experts_per_rank();
   for (int expert = 0; expert < shape_.experts_per_rank(); ++expert) {
-    const float factor = std::ldexp(1.0f, expert_exponent(first_expert + expert));
-    const auto local = static_cast<std::size_t>(expert);
-    for (std::int64_t row = output.expert_begin[local]; row < output.expert_begin[local + 1]; ++row) {
-      const auto values = out.subspan(static_cast<std::size_t>(row) * hidden, hidden);
-      dequantise_row(output, row, values);
-      for (BFloat16& value : values) value = to_bfloat16(to_float(value) * factor);
-    }
+    const auto begin = static_cast<std::size_t>(output.expert_begin[static_cast<std::size_t>(expert)]);
+    apply_expert(rank, expert, output, out.subspan(begin * hidden));
   }
 }
 
-std::optional<Mismatch> Oracle::check_combine(int rank, std::span<const BFloat16> out) const {
+void Oracle::apply_expert(int rank, int expert, const DispatchOutput& output, std::span<BFloat16> out) const {
   const auto hidden = static_cast<std::size_t>(shape_.hidden);
-  const auto experts = table_.experts_of_rank(rank);
-  const auto weights = table_.weights_of_rank(rank);
-  const int tokens = table_.tokens_per_rank[static_cast<std::size_t>(rank)];
+  const float factor = expert_factor(rank, expert);
+  const std::int64_t begin = output.expert_begin[static_cast<std::size_t>(expert)];
+  const std::int64_t end = output.expert_begin[static_cast<std::size_t>(expert) + 1];
+  for (std::int64_t row = begin; row < end; ++row) {
+    const auto values = out.subspan(static_cast<std::size_t>(row - begin) * hidden, hidden);
+    dequantise_row(output, row, values);
+    for (BFloat16& value : values) value = to_bfloat16(to_float(value) * factor);
+  }
+}
+
+float Oracle::expert_factor(int rank, int expert) const {
+  return std::ldexp(1.0f, expert_exponent(rank * shape_.experts_per_rank() + expert));
+}
+
+std::optional<Mismatch> Oracle::check_combine(int rank, std::span<const BFloat16> out) const {
+  return first_of(judge_combine(rank, out, 1));
+}
+
+OracleVerdict Oracle::judge_combine(int rank, std::span<const BFloat16> out, std::size_t limit) const {
+  const auto hidden = static_cast<std::size_t>(shape_.hidden);
+  const std::int64_t tokens = table_.tokens_per_rank[static_cast<std::size_t>(rank)];
   const auto mismatch = [rank](int token, int column, std::string detail) {
     return Mismatch{"combine", rank, rank, token, -1, column, std::move(detail)};
   };
   if (out.size() != static_cast<std::size_t>(tokens) * hidden) {
-    return mismatch(
-        -1, -1,
-        fmt::format("expected {} values, found {}", static_cast<std::size_t>(tokens) * hidden, out.size()));
+    const auto detail =
+        fmt::format("expected {} values, found {}", static_cast<std::size_t>(tokens) * hidden, out.size());
+    return {tokens, std::max<std::int64_t>(tokens, 1), {mismatch(-1, -1, detail)}};
   }
+  FirstMismatches found(limit);
   std::vector<BFloat16> x(hidden);
   CalcDiff diff;
   for (int token = 0; token < tokens; ++token) {
     make_token(data_, seed_, rank, token, x);
-    CombinedToken expected{x};
-    for (std::size_t i = static_cast<std::size_t>(token) * static_cast<std::size_t>(shape_.topk), k = 0;
-         k < static_cast<std::size_t>(shape_.topk); ++k) {
-      if (experts[i + k] < 0 || lost_[static_cast<std::size_t>(table_.rank_of(experts[i + k]))] != 0)
-        continue;
-      const double weight = data_ == OracleData::exact ? 1.0 : weights[i + k];
-      expected.weight_sum += weight;
-      expected.weight_magnitude += std::fabs(weight);
-    }
+    const CombinedToken expected = combined_token(rank, token, x);
     const auto values = out.subspan(static_cast<std::size_t>(token) * hidden, hidden);
     if (const auto difference = compare_combined(values, expected, options_, data_)) {
-      return mismatch(token, difference->column, difference->detail);
+      found.add(mismatch(token, difference->column, difference->detail), token);
     }
     for (std::size_t column = 0; column < hidden; ++column) {
       diff.add(to_float(x[column]) * expected.weight_sum, to_float(values[column]));
     }
   }
-  if (data_ == OracleData::random && !(diff.value() < calc_diff_limit(options_))) {
-    return mismatch(-1, -1,
-                    fmt::format("difference over all tokens is {:.3g}, at most {:.3g} is right", diff.value(),
-                                calc_diff_limit(options_)));
+  if (found.wrong() == 0 && data_ == OracleData::random && !(diff.value() < calc_diff_limit(options_))) {
+    return {tokens,
+            tokens,
+            {mismatch(-1, -1,
+                      fmt::format("difference over all tokens is {:.3g}, at most {:.3g} is right",
+                                  diff.value(), calc_diff_limit(options_)))}};
   }
-  return std::nullopt;
+  return std::move(found).verdict(tokens);
+}
+
+CombinedToken Oracle::combined_token(int rank, int token, std::span<const BFloat16> x) const {
+  const auto topk = static_cast<std::size_t>(shape_.topk);
+  const auto first = static_cast<std::size_t>(token) * topk;
+  const auto experts = table_.experts_of_rank(rank).subspan(first, topk);
+  const auto weights = table_.weights_of_rank(rank).subspan(first, topk);
+  CombinedToken expected{x};
+  for (std::size_t k = 0; k < topk; ++k) {
+    if (experts[k] < 0 || lost_[static_cast<std::size_t>(table_.rank_of(experts[k]))] != 0) continue;
+    const double weight = data_ == OracleData::exact ? 1.0 : weights[k];
+    expected.weight_sum += weight;
+    expected.weight_magnitude += std::fabs(weight);
+  }
+  return expected;
 }
 
 }  // namespace epskew

@@ -57,8 +57,10 @@ void append_visit(RoundResult& round, RoundResult visit) {
     to.num_ranks = more.num_ranks;
     to.us.insert(to.us.end(), more.us.begin(), more.us.end());
   };
-  for (std::size_t phase = 0; phase < round.phases.size(); ++phase)
+  for (std::size_t phase = 0; phase < round.phases.size(); ++phase) {
     append(round.phases[phase], visit.phases[phase]);
+    append(round.kernels[phase], visit.kernels[phase]);
+  }
   append(round.misalignment, visit.misalignment);
   round.memory = std::move(visit.memory);
   round.flush_bytes = visit.flush_bytes;

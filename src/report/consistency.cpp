@@ -68,6 +68,9 @@ void check_consistent(const Record& record, const std::string& source) {
     for (const auto& phase : round.timing) {
       if (phase) check_phase(*phase, ranks, config.passes, check);
     }
+    for (const auto& phase : round.kernel_timing) {
+      if (phase) check_phase(*phase, ranks, 1, check);
+    }
   }
 }
 

@@ -17,7 +17,8 @@ constexpr std::string_view head =
     "s,"
     "cost_ratio,cost_low,cost_high,oracle_before,oracle_after,"
     "backend,num_ranks,num_experts,topk,hidden,dispatch_format,combine_format,"
-    "emulation_gpus,link_model_bytes,link_model_us\n";
+    "emulation_gpus,link_model_bytes,link_model_us,"
+    "kernel_iterations,kernel_slowest_mean_us,kernel_slowest_p50_us\n";
 
 // RFC 4180: quoted where it holds a separator.
 std::string quoted(std::string_view text) {
@@ -63,13 +64,22 @@ void add_rate(Row& row, const std::map<std::string, RateRecord>& rates, const st
   }
 }
 
-void add_cost(Row& row, const std::optional<CostRecord>& cost, const std::string& phase) {
-  const auto found = cost ? cost->phases.find(phase) : decltype(cost->phases.begin()){};
-  if (!cost || found == cost->phases.end()) {
+void add_cost(Row& row, const RatioInterval* cost) {
+  if (cost == nullptr) {
     row.add_empty(3);
   } else {
-    for (const double value : {found->second.ratio, found->second.low, found->second.high}) row.add(value);
+    for (const double value : {cost->ratio, cost->low, cost->high}) row.add(value);
   }
+}
+
+void add_kernels(Row& row, const std::optional<PhaseRecord>& kernels) {
+  if (!kernels) {
+    row.add_empty(3);
+    return;
+  }
+  row.add(std::int64_t{kernels->samples_us.iterations()});
+  row.add(kernels->slowest_rank.mean);
+  row.add(kernels->slowest_rank.p50);
 }
 
 void add_times(Row& row, const PhaseRecord& timed) {
@@ -112,7 +122,7 @@ std::string row_of(const Record& record, const RoundRecord& round, Phase which) 
   add_rate(row, round.bandwidth.send_logical, phase);
   add_rate(row, round.bandwidth.hot_receive, phase);
   add_rate(row, round.bandwidth.wire, phase);
-  add_cost(row, round.cost_of_imbalance, phase);
+  add_cost(row, round.cost_of(which));
   row.add(round.oracle.before);
   row.add(round.oracle.after);
   row.add(std::string_view(config.backend));
@@ -121,6 +131,7 @@ std::string row_of(const Record& record, const RoundRecord& round, Phase which) 
   row.add(std::string_view(config.dispatch_format));
   row.add(std::string_view(config.combine_format));
   add_model(row, record, round, phase);
+  add_kernels(row, round.kernel_timing[static_cast<std::size_t>(which)]);
   return row.line();
 }
 

@@ -83,6 +83,10 @@ std::string to_json(const Record& record) {
   return text + "\n]\n}\n";
 }
 
+std::string to_json(const RoutingLoad& load) {
+  return json(load).dump();
+}
+
 Record from_json(std::string_view text, const std::string& source) {
   const json file = parse(text, source);
   check_version(file, source);

@@ -78,9 +78,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BuildRecord, compiler, flags, type, commit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ClockRecord, source, resolution_ns)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ConfigRecord, num_ranks, num_experts, topk, hidden, max_tokens,
                                    tokens_per_rank, dispatch_format, combine_format, backend, variants,
-                                   backend_facts, micro_batches, timeout_ms, iterations, warmup, passes, flush_cache,
-                                   flush_bytes, clock, distribution, imbalance_factors, num_masked, seed,
-                                   trace)
+                                   backend_facts, micro_batches, timeout_ms, iterations, warmup, passes,
+                                   flush_cache, flush_bytes, clock, distribution, imbalance_factors,
+                                   num_masked, seed, trace)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LinkRecord, from, to, latency_us, gb_per_s)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TopologyRecord, hosts, node_of_rank, cores, sockets, links)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkloadRecord, distribution, parameters, seed, digest, feasible_max,
@@ -129,15 +129,35 @@ void get_since(const nlohmann::json& in, const char* name, std::optional<T>& val
   if (in.contains(name)) in.at(name).get_to(value);
 }
 
+using PhaseRecords = std::array<std::optional<PhaseRecord>, num_phases>;
+
+inline nlohmann::json by_phase_name(const PhaseRecords& phases) {
+  nlohmann::json named = nlohmann::json::object();
+  for (const Phase phase : all_phases())
+    named[std::string(name_of(phase))] = phases[static_cast<std::size_t>(phase)];
+  return named;
+}
+
+inline void from_phase_names(const nlohmann::json& named, PhaseRecords& phases) {
+  for (const Phase phase : all_phases())
+    named.at(std::string(name_of(phase))).get_to(phases[static_cast<std::size_t>(phase)]);
+}
+
 inline void to_json(nlohmann::json& out, const RoundRecord& round) {
-  nlohmann::json timing = nlohmann::json::object();
-  for (const Phase phase : all_phases()) timing[std::string(name_of(phase))] = round.phase(phase);
-  out = {{"label", round.label},         {"target_factor", round.target_factor},
-         {"workload", round.workload},   {"load", round.load},
-         {"oracle", round.oracle},       {"timing", timing},
-         {"bandwidth", round.bandwidth}, {"cost_of_imbalance", round.cost_of_imbalance},
-         {"memory", round.memory},       {"misalignment", round.misalignment},
-         {"node_load", round.node_load}, {"link_model", round.link_model}};
+  out = {{"label", round.label},
+         {"target_factor", round.target_factor},
+         {"workload", round.workload},
+         {"load", round.load},
+         {"oracle", round.oracle},
+         {"timing", by_phase_name(round.timing)},
+         {"bandwidth", round.bandwidth},
+         {"cost_of_imbalance", round.cost_of_imbalance},
+         {"memory", round.memory},
+         {"misalignment", round.misalignment},
+         {"node_load", round.node_load},
+         {"link_model", round.link_model},
+         {"kernel_timing", by_phase_name(round.kernel_timing)},
+         {"phase_costs", round.phase_costs}};
 }
 
 inline void from_json(const nlohmann::json& in, RoundRecord& round) {
@@ -146,15 +166,16 @@ inline void from_json(const nlohmann::json& in, RoundRecord& round) {
   in.at("workload").get_to(round.workload);
   in.at("load").get_to(round.load);
   in.at("oracle").get_to(round.oracle);
-  for (const Phase phase : all_phases()) {
-    in.at("timing").at(std::string(name_of(phase))).get_to(round.timing[static_cast<std::size_t>(phase)]);
-  }
+  from_phase_names(in.at("timing"), round.timing);
   in.at("bandwidth").get_to(round.bandwidth);
   in.at("cost_of_imbalance").get_to(round.cost_of_imbalance);
   in.at("memory").get_to(round.memory);
   in.at("misalignment").get_to(round.misalignment);
   get_since(in, "node_load", round.node_load);
   if (in.contains("link_model")) in.at("link_model").get_to(round.link_model);  // since 1.3
+  if (in.contains("kernel_timing"))
+    from_phase_names(in.at("kernel_timing"), round.kernel_timing);                 // since 1.4
+  if (in.contains("phase_costs")) in.at("phase_costs").get_to(round.phase_costs);  // since 1.4
 }
 
 inline void to_json(nlohmann::json& out, const Record& record) {

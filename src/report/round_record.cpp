@@ -47,18 +47,29 @@ std::optional<RatioInterval> cost_of_phase(const RoundRecord& round, const Round
                             basis.seed);
 }
 
-std::optional<CostRecord> cost_of(const RoundRecord& round, const RoundRecord& balanced, CostBasis basis) {
-  const auto whole = cost_of_phase(round, balanced, Phase::dispatch_combine, basis);
-  if (!whole) return std::nullopt;
-  CostRecord cost{whole->ratio, whole->low, whole->high, balanced.label, {}};
+void add_cost(RoundRecord& round, const RoundRecord& balanced, CostBasis basis) {
+  std::map<std::string, RatioInterval> phases;
   for (const Phase phase : all_phases()) {
     if (const auto ratio = cost_of_phase(round, balanced, phase, basis))
-      cost.phases[std::string(name_of(phase))] = *ratio;
+      phases[std::string(name_of(phase))] = *ratio;
   }
-  return cost;
+  const auto whole = phases.find(std::string(name_of(Phase::dispatch_combine)));
+  if (whole == phases.end()) {
+    round.phase_costs = std::move(phases);
+    return;
+  }
+  const RatioInterval headline = whole->second;
+  round.cost_of_imbalance =
+      CostRecord{headline.ratio, headline.low, headline.high, balanced.label, std::move(phases)};
 }
 
 }  // namespace
+
+const RatioInterval* RoundRecord::cost_of(Phase which) const {
+  const auto& phases = cost_of_imbalance ? cost_of_imbalance->phases : phase_costs;
+  const auto found = phases.find(std::string(name_of(which)));
+  return found == phases.end() ? nullptr : &found->second;
+}
 
 std::optional<PhaseRecord> reduce_phase(const SampleMatrix& samples, int hot_rank) {
   if (samples.us.empty()) return std::nullopt;
@@ -86,9 +97,10 @@ RoundRecord make_round_record(const PlannedRound& planned, const RoundResult& re
   for (const Phase phase : all_phases()) {
     const auto index = static_cast<std::size_t>(phase);
     record.timing[index] = reduce_phase(result.phases[index], record.load.rank.hot);
+    record.kernel_timing[index] = reduce_phase(result.kernels[index], record.load.rank.hot);
   }
   record.bandwidth = bandwidth_of(record.load, record.timing, hidden, options);
-  record.memory = memory_of(result.memory);
+  if (!result.memory.empty()) record.memory = memory_of(result.memory);
   if (!result.misalignment.us.empty()) {
     record.misalignment =
         MisalignmentRecord{result.misalignment, summarise(slowest_rank(result.misalignment))};
@@ -111,7 +123,7 @@ void add_costs(std::vector<RoundRecord>& rounds, int passes, std::uint64_t seed)
                                      [](const RoundRecord& round) { return round.target_factor == 1.0; });
   if (balanced == rounds.end()) return;
   for (auto round = rounds.begin(); round != rounds.end(); ++round) {
-    if (round != balanced) round->cost_of_imbalance = cost_of(*round, *balanced, {passes, seed});
+    if (round != balanced) add_cost(*round, *balanced, {passes, seed});
   }
 }
 

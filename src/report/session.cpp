@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <set>
 
-#include "epskew/report/link_model.hpp"
-#include "epskew/report/provenance.hpp"
+#include "epskew/report/recording.hpp"
 #include "epskew/routing/digest.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/workload/generate.hpp"
@@ -14,98 +13,26 @@
 namespace epskew {
 namespace {
 
-// A backend with a clock of its own says so among its facts, "clock: name".
-ClockRecord clock_of(const std::vector<std::string>& facts) {
-  constexpr std::string_view key = "clock: ";
-  for (const std::string& fact : facts) {
-    if (fact.starts_with(key)) return {fact.substr(key.size()), std::nullopt};
-  }
-  return describe_steady_clock();
-}
-
-std::vector<std::int32_t> most_tokens(const std::vector<PlannedRound>& rounds) {
-  std::vector<std::int32_t> tokens(rounds.front().workload.table.tokens_per_rank.size());
-  for (const PlannedRound& round : rounds) {
-    const auto& mine = round.workload.table.tokens_per_rank;
-    for (std::size_t rank = 0; rank < tokens.size(); ++rank)
-      tokens[rank] = std::max(tokens[rank], mine.at(rank));
-  }
-  return tokens;
-}
-
-ConfigRecord describe_config(const Backend& backend, const SessionPlan& plan) {
-  const ExchangeShape shape = shape_of(plan);
-  ConfigRecord config;
-  config.num_ranks = shape.num_ranks;
-  config.num_experts = shape.num_experts;
-  config.topk = shape.topk;
-  config.hidden = shape.hidden;
-  config.max_tokens = shape.max_tokens;
-  config.tokens_per_rank = most_tokens(plan.rounds);
-  config.dispatch_format = name_of(plan.options.dispatch);
-  config.combine_format = name_of(plan.options.combine);
-  config.backend = backend.name();
-  config.variants = plan.options.variants;
-  config.backend_facts = backend.facts();
-  config.micro_batches = plan.options.micro_batches;
-  config.timeout_ms = plan.options.timeout.count();
-  config.iterations = plan.round.iterations;
-  config.warmup = plan.round.warmup;
-  config.passes = plan.passes;
-  config.flush_cache = plan.round.flush_cache;
-  config.clock = clock_of(config.backend_facts);
-  config.distribution = plan.distribution;
-  config.imbalance_factors = plan.factors;
-  config.num_masked = plan.num_masked;
-  config.seed = plan.round.seed;
-  config.trace = plan.trace;
-  return config;
-}
-
-std::optional<EmulationRecord> emulation_of(const WorldFacts& facts, int num_ranks) {
-  if (facts.num_devices == 0 || facts.num_devices >= num_ranks) return std::nullopt;
-  return EmulationRecord{facts.num_devices, num_ranks};
-}
-
-std::optional<LinkAssumptionRecord> link_assumption_of(const WorldFacts& facts, const SessionPlan& plan) {
-  if (plan.link_gb_per_s) return LinkAssumptionRecord{*plan.link_gb_per_s, "as given (--link-bandwidth)"};
-  if (facts.num_devices == 0) return std::nullopt;
-  return LinkAssumptionRecord{nvlink_gb_per_s, nvlink_source};
-}
-
-Record begin_record(const Backend& backend, const SessionPlan& plan) {
-  Record record;
-  record.command = plan.command;
-  record.argv = plan.argv;
-  record.config = describe_config(backend, plan);
-  add_provenance(record);
-  return record;
-}
-
 template <class Callback, class... Arguments>
 void notify(const Callback& callback, Arguments&&... arguments) {
   if (callback) callback(std::forward<Arguments>(arguments)...);
 }
 
-void check_plan(const SessionPlan& plan) {
-  if (plan.rounds.empty())
-    throw UsageError("there is no round to run (no layer or factor was chosen); choose one");
-  if (plan.passes < 1 || plan.passes > plan.round.iterations) {
-    throw UsageError(fmt::format(
-        "--passes {} does not fit {} iterations (every pass has at least one of them); choose 1 to {}",
-        plan.passes, plan.round.iterations, plan.round.iterations));
-  }
-  const RoutingTable& first = plan.rounds.front().workload.table;
-  for (const PlannedRound& round : plan.rounds) {
-    const RoutingTable& table = round.workload.table;
-    if (table.num_ranks() != first.num_ranks() || table.num_experts != first.num_experts ||
-        table.topk != first.topk) {
-      throw UsageError(
-          fmt::format("round {} has another number of ranks, experts or experts a token than round {} (all "
-                      "rounds share one exchange); run it by itself",
-                      round.label, plan.rounds.front().label));
-    }
-  }
+/// Which round is visited as the `place`-th of `pass`: rotated, and in the last pass in the plan's order, so
+/// that results come in that order.
+std::size_t round_at(const SessionPlan& plan, int pass, std::size_t place) {
+  return (place + static_cast<std::size_t>(plan.passes - 1 - pass)) % plan.rounds.size();
+}
+
+RoundPlan plan_of_visit(const SessionPlan& plan, std::size_t round, int pass) {
+  const auto iterations = static_cast<std::size_t>(plan.round.iterations);
+  RoundPlan visit = plan.round;
+  visit.label = plan.rounds[round].label;
+  visit.iterations = static_cast<int>(pass_begin(iterations, plan.passes, pass + 1) -
+                                      pass_begin(iterations, plan.passes, pass));
+  visit.first_visit = pass == 0;
+  visit.last_visit = pass == plan.passes - 1;
+  return visit;
 }
 
 // Loads that the spec itself decides, without a factor.
@@ -180,74 +107,60 @@ void require_same_routings(World& world, const SessionPlan& plan) {
   world.require_same("routing", digests);
 }
 
-std::optional<TopologyRecord> topology_of(const WorldFacts& facts) {
-  if (facts.node_of_rank.empty()) return std::nullopt;
-  TopologyRecord record{facts.hosts, facts.node_of_rank, facts.cores, facts.sockets, {}};
-  for (const LinkSpeed& link : facts.links) {
-    record.links.push_back({link.from, link.to, link.latency_us, link.gb_per_s});
+void validate(const SessionPlan& plan) {
+  if (plan.rounds.empty())
+    throw UsageError("there is no round to run (no layer or factor was chosen); choose one");
+  if (plan.passes < 1 || plan.passes > plan.round.iterations) {
+    throw UsageError(fmt::format(
+        "--passes {} does not fit {} iterations (every pass has at least one of them); choose 1 to {}",
+        plan.passes, plan.round.iterations, plan.round.iterations));
   }
-  return record;
+  const RoutingTable& first = plan.rounds.front().workload.table;
+  for (const PlannedRound& round : plan.rounds) {
+    const RoutingTable& table = round.workload.table;
+    if (table.num_ranks() != first.num_ranks() || table.num_experts != first.num_experts ||
+        table.topk != first.topk) {
+      throw UsageError(
+          fmt::format("round {} has another number of ranks, experts or experts a token than round {} (all "
+                      "rounds share one exchange); run it by itself",
+                      round.label, plan.rounds.front().label));
+    }
+  }
 }
 
-/// Which round is visited as the `place`-th of `pass`: rotated, and in the last pass in the plan's order, so
-/// that results come in that order.
-std::size_t round_at(const SessionPlan& plan, int pass, std::size_t place) {
-  return (place + static_cast<std::size_t>(plan.passes - 1 - pass)) % plan.rounds.size();
-}
-
-RoundPlan visit_of(const SessionPlan& plan, std::size_t round, int pass) {
-  const auto iterations = static_cast<std::size_t>(plan.round.iterations);
-  RoundPlan visit = plan.round;
-  visit.label = plan.rounds[round].label;
-  visit.iterations = static_cast<int>(pass_begin(iterations, plan.passes, pass + 1) -
-                                      pass_begin(iterations, plan.passes, pass));
-  visit.first_visit = pass == 0;
-  visit.last_visit = pass == plan.passes - 1;
-  return visit;
+std::vector<Visit> visits_of(const SessionPlan& plan) {
+  std::vector<Visit> visits;
+  for (int pass = 0; pass < plan.passes; ++pass) {
+    for (std::size_t place = 0; place < plan.rounds.size(); ++place) {
+      const std::size_t round = round_at(plan, pass, place);
+      visits.push_back({round, pass, plan_of_visit(plan, round, pass)});
+    }
+  }
+  return visits;
 }
 
 std::optional<Record> run_session(const Backend& backend, const SessionPlan& plan,
                                   const SessionObserver& observer) {
-  check_plan(plan);
+  validate(plan);
   ExchangeOptions options = plan.options;
   options.flush_cache = plan.round.flush_cache;
   const auto world = backend.make_world(shape_of(plan), options);
   const bool is_root = world->is_root();
   require_same_routings(*world, plan);
-  Record record = begin_record(backend, plan);
-  const WorldFacts facts = world->facts();
-  record.topology = topology_of(facts);
-  record.emulation = emulation_of(facts, record.config.num_ranks);
-  record.link_assumption = link_assumption_of(facts, plan);
-  for (const auto& [name, value] : facts.variants) {
-    record.config.variants[name] = value;
-    options.variants[name] = value;
-  }
-  if (is_root) notify(observer.started, record);
-  std::vector<RoundResult> results(plan.rounds.size());
-  const std::size_t visits = plan.rounds.size() * static_cast<std::size_t>(plan.passes);
-  for (std::size_t i = 0; i < visits; ++i) {
-    const int pass = static_cast<int>(i / plan.rounds.size());
-    const std::size_t index = round_at(plan, pass, i % plan.rounds.size());
-    const PlannedRound& planned = plan.rounds[index];
-    if (is_root) notify(observer.visit_started, planned.label, i, visits);
-    append_visit(results[index], run_round(*world, planned.workload.table, visit_of(plan, index, pass)));
-    if (!is_root || pass + 1 < plan.passes) continue;
-    record.config.flush_bytes = results[index].flush_bytes;
-    record.rounds.push_back(make_round_record(planned, results[index], plan.hidden, options));
-    if (record.topology) add_node_load(record.rounds.back(), record.topology->node_of_rank);
-    if (record.link_assumption) {
-      record.rounds.back().link_model =
-          link_times(record.rounds.back().load, record.rounds.back().bandwidth.wire_basis, plan.hidden,
-                     options, record.link_assumption->gb_per_s);
-    }
-    notify(observer.round_finished, record.rounds.back());
+  Recording recording(plan, {std::string(backend.name()), backend.facts(), world->facts(), std::nullopt});
+  if (is_root) notify(observer.started, recording.record());
+  const std::vector<Visit> visits = visits_of(plan);
+  for (std::size_t i = 0; i < visits.size(); ++i) {
+    const Visit& visit = visits[i];
+    if (is_root) notify(observer.visit_started, visit.plan.label, i, visits.size());
+    RoundResult result = run_round(*world, plan.rounds[visit.round].workload.table, visit.plan);
+    if (!is_root) continue;
+    if (const RoundRecord* round = recording.add(visit, std::move(result), {"passed", "passed"}))
+      notify(observer.round_finished, *round);
   }
   const std::vector<std::string> choices = world->facts().choices;
   if (!is_root) return std::nullopt;
-  record.config.backend_facts.insert(record.config.backend_facts.end(), choices.begin(), choices.end());
-  add_costs(record.rounds, plan.passes, plan.round.seed);
-  return record;
+  return std::move(recording).finish(choices);
 }
 
 }  // namespace epskew

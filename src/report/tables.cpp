@@ -47,10 +47,8 @@ std::string title_of(Phase phase) {
 
 std::string cost_cell(const RoundRecord& round, Phase phase) {
   if (round.target_factor == 1.0) return round.phase(phase) ? "1 (balanced)" : "-";
-  if (!round.cost_of_imbalance) return "-";
-  const auto& phases = round.cost_of_imbalance->phases;
-  const auto found = phases.find(std::string(name_of(phase)));
-  return found == phases.end() ? "-" : interval_text(found->second);
+  const RatioInterval* cost = round.cost_of(phase);
+  return cost == nullptr ? "-" : interval_text(*cost);
 }
 
 std::string rate_cell(const std::map<std::string, RateRecord>& rates, Phase phase) {
@@ -58,8 +56,7 @@ std::string rate_cell(const std::map<std::string, RateRecord>& rates, Phase phas
   return found == rates.end() ? "-" : optional_cell(found->second.gb_per_s, 2);
 }
 
-std::vector<std::string> time_cells(const RoundRecord& round, Phase phase) {
-  const auto& timed = round.phase(phase);
+std::vector<std::string> time_cells(const std::optional<PhaseRecord>& timed) {
   if (!timed) return std::vector<std::string>(6, "-");
   return {time_text(timed->over_ranks.mean),  time_text(timed->over_ranks.min),
           time_text(timed->over_ranks.max),   time_text(timed->slowest_rank.p50),
@@ -141,7 +138,7 @@ std::string phase_table(const Record& record, Phase phase) {
   if (models) table.group("link model", 11, 2);
   for (const RoundRecord& round : record.rounds) {
     std::vector<std::string> cells = {row_label(round)};
-    for (std::string& cell : time_cells(round, phase)) cells.push_back(std::move(cell));
+    for (std::string& cell : time_cells(round.phase(phase))) cells.push_back(std::move(cell));
     for (const auto* rates :
          {&round.bandwidth.send_logical, &round.bandwidth.hot_receive, &round.bandwidth.wire}) {
       cells.push_back(rate_cell(*rates, phase));
@@ -168,7 +165,7 @@ std::string halves_table(const Record& record) {
     table.heading(title_of(phase));
     for (const RoundRecord& round : record.rounds) {
       std::vector<std::string> cells = {"  " + row_label(round)};
-      for (std::string& cell : time_cells(round, phase)) cells.push_back(std::move(cell));
+      for (std::string& cell : time_cells(round.phase(phase))) cells.push_back(std::move(cell));
       cells.push_back(cost_cell(round, phase));
       table.row(std::move(cells));
     }
@@ -176,6 +173,29 @@ std::string halves_table(const Record& record) {
   return any ? fmt::format("\nSend and receive apart (us{})\n{}", record.emulation ? ", emulation" : "",
                            table.render())
              : "";
+}
+
+/// What the library's own kernels take, where something saw them; iterations of their own.
+std::string kernel_table(const Record& record) {
+  TextTable table({"target (real)", "avg", "min", "max", "p50", "p90", "p99", "iterations"});
+  table.group("over ranks", 1, 3);
+  table.group("slowest rank", 4, 3);
+  bool any = false;
+  for (const Phase phase : all_phases()) {
+    bool first = true;
+    for (const RoundRecord& round : record.rounds) {
+      const auto& timed = round.kernel_timing[static_cast<std::size_t>(phase)];
+      if (!timed) continue;
+      if (first) table.heading(title_of(phase));
+      first = false;
+      any = true;
+      std::vector<std::string> cells = {"  " + row_label(round)};
+      for (std::string& cell : time_cells(timed)) cells.push_back(std::move(cell));
+      cells.push_back(fmt::format("{}", timed->samples_us.iterations()));
+      table.row(std::move(cells));
+    }
+  }
+  return any ? "\nKernels alone, without launches and the host (us)\n" + table.render() : "";
 }
 
 std::string cost_chart(const Record& record) {
@@ -210,7 +230,7 @@ std::string footnotes(const Record& record) {
       need(timed->slowest_rank.p90, "p90", 0.9);
       need(timed->slowest_rank.p99, "p99", 0.99);
     }
-    if (!round.cost_of_imbalance && round.target_factor != 1.0) {
+    if (!round.cost_of_imbalance && round.phase_costs.empty() && round.target_factor != 1.0) {
       notes.insert("the cost of imbalance needs a balanced round and 5 iterations (--iterations)");
     }
   }
@@ -292,7 +312,8 @@ std::string describe_round(const RoundRecord& round) {
 std::string tables(const Record& record) {
   return distribution_table(record) + node_table(record) + link_table(record) +
          phase_table(record, Phase::dispatch_combine) + phase_table(record, Phase::dispatch) +
-         phase_table(record, Phase::combine) + halves_table(record) + cost_chart(record) + footnotes(record);
+         phase_table(record, Phase::combine) + halves_table(record) + kernel_table(record) +
+         cost_chart(record) + footnotes(record);
 }
 
 }  // namespace epskew

@@ -18,6 +18,8 @@
 
 namespace epskew {
 
+struct CombinedToken;
+
 enum class OracleData { exact, random };
 
 /// The first difference found, in (phase, rank, token, column) order.
@@ -32,6 +34,14 @@ struct Mismatch {
 };
 /// "combine: rank 3, token 17, column 4096: expected 1.5, found 3"
 std::string to_string(const Mismatch& mismatch);
+
+/// What a check found in the data of one rank.
+struct OracleVerdict {
+  std::int64_t checked = 0;  ///< rows (dispatch) or tokens (combine) that had to be right
+  std::int64_t wrong = 0;    ///< of these; all of them where counts, ranges or sizes are wrong already
+  std::vector<Mismatch> mismatches;  ///< the first ones, one a row or token
+  bool passed() const { return mismatches.empty(); }
+};
 
 class Oracle {
  public:
@@ -48,13 +58,22 @@ class Oracle {
   std::optional<Mismatch> check_dispatch(int rank, const DispatchOutput& output) const;
   /// What the experts of `rank` make of a dispatch output: writes [num_rows][H].
   void apply_experts(int rank, const DispatchOutput& output, std::span<BFloat16> out) const;
+  /// The same for the rows of one local expert: writes [rows of the expert][H].
+  void apply_expert(int rank, int expert, const DispatchOutput& output, std::span<BFloat16> out) const;
   std::optional<Mismatch> check_combine(int rank, std::span<const BFloat16> out) const;
+  /// The same checks to the end, for who wants to know how much is wrong: at most `limit` (>= 1) mismatches.
+  OracleVerdict judge_dispatch(int rank, const DispatchOutput& output, std::size_t limit) const;
+  OracleVerdict judge_combine(int rank, std::span<const BFloat16> out, std::size_t limit) const;
+  /// What local expert `expert` of `rank` multiplies by, a power of two.
+  float expert_factor(int rank, int expert) const;
 
  private:
   struct RankData {
     std::vector<BFloat16> x;
     std::vector<float> weights;
   };
+  /// What token `token` of `rank`, sent as `x`, must be combined to.
+  CombinedToken combined_token(int rank, int token, std::span<const BFloat16> x) const;
   /// Which token a row that should not be there holds, in words.
   std::string whose_row(const DispatchOutput& output, std::int64_t row) const;
 

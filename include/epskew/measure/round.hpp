@@ -27,6 +27,8 @@ struct RoundPlan {
 
 struct RoundResult {
   std::array<SampleMatrix, num_phases> phases;  ///< by Phase; empty where not measured
+  /// By Phase: durations of the library's kernels alone, where something saw them; any number of iterations.
+  std::array<SampleMatrix, num_phases> kernels;
   SampleMatrix misalignment;      ///< visits in order, in each the timing modes; start minus first start
   std::vector<MemoryUse> memory;  ///< [num_ranks]
   std::int64_t flush_bytes = 0;   ///< written by all processes together before every iteration

@@ -13,6 +13,9 @@ namespace epskew {
 /// The whole file: one line a member, one line a round. The same record gives the same bytes.
 std::string to_json(const Record& record);
 
+/// The member "load" of a round by itself.
+std::string to_json(const RoutingLoad& load);
+
 /// Throws UsageError, beginning with `source` (a file name for messages), for what is not a result file of a
 /// schema version this program reads (same major version, same or lower minor), is truncated, or lacks a
 /// field.

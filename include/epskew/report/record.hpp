@@ -22,7 +22,7 @@
 namespace epskew {
 
 /// The version of the file format; its rules are in schema/README.md.
-inline constexpr const char* record_schema_version = "1.3.0";
+inline constexpr const char* record_schema_version = "1.4.0";
 
 struct ToolRecord {
   std::string name = "epskew";
@@ -170,7 +170,8 @@ struct CostRecord {
 struct MemoryRecord {
   std::vector<std::int64_t> reserved_bytes;  ///< [num_ranks]
   std::vector<std::int64_t> touched_bytes;   ///< [num_ranks]
-  /// [num_ranks] received rows and expert outputs where peers do not reach them; empty where they are counted above.
+  /// [num_ranks] received rows and expert outputs where peers do not reach them; empty where they are counted
+  /// above.
   std::vector<std::int64_t> tensor_bytes;
 };
 
@@ -187,15 +188,22 @@ struct RoundRecord {
   RoutingLoad load;
   OracleRecord oracle;
   std::array<std::optional<PhaseRecord>, num_phases> timing;  ///< by Phase; in the file by its name
+  /// By Phase; in the file by its name. Durations of the library's kernels alone, without launch and waiting
+  /// on the host, where something saw them. Iterations of its own.
+  std::array<std::optional<PhaseRecord>, num_phases> kernel_timing;
   BandwidthRecord bandwidth;
   std::optional<CostRecord>
       cost_of_imbalance;  ///< none for the balanced round itself, or without enough samples
+  /// By phase name, as CostRecord::phases: where dispatch_combine was not measured, and so has no cost.
+  std::map<std::string, RatioInterval> phase_costs;
   std::optional<MemoryRecord> memory;
   std::optional<MisalignmentRecord> misalignment;
   std::optional<LoadMetrics> node_load;  ///< selections per node; none where all ranks share one
   /// By phase: dispatch, combine, dispatch_combine (the sum of both). Empty without Record::link_assumption.
   std::map<std::string, LinkTimeRecord> link_model;
 
+  /// The cost of imbalance of one phase; nullptr where there is none.
+  const RatioInterval* cost_of(Phase which) const;
   const std::optional<PhaseRecord>& phase(Phase which) const {
     return timing[static_cast<std::size_t>(which)];
   }
@@ -215,7 +223,8 @@ struct Record {
   BuildRecord build;
   ConfigRecord config;
   std::optional<TopologyRecord> topology;  ///< none for a backend of one machine
-  std::optional<EmulationRecord> emulation;  ///< none where every rank had a processor of its own or none is known
+  std::optional<EmulationRecord>
+      emulation;  ///< none where every rank had a processor of its own or none is known
   std::optional<LinkAssumptionRecord> link_assumption;  ///< none: no link model was asked for
   std::vector<RoundRecord> rounds;
 };

@@ -32,8 +32,9 @@ RoundRecord make_round_record(const PlannedRound& planned, const RoundResult& re
 /// 0.
 void add_node_load(RoundRecord& round, const std::vector<int>& node_of_rank);
 
-/// Fills cost_of_imbalance of every round but the first with target_factor 1, to which the others are
-/// compared. `passes` is config.passes, `seed` that of the bootstrap.
+/// Fills cost_of_imbalance, or phase_costs where dispatch_combine was not measured, of every round but the
+/// first with target_factor 1, to which the others are compared. `passes` is config.passes, `seed` that of
+/// the bootstrap.
 void add_costs(std::vector<RoundRecord>& rounds, int passes, std::uint64_t seed);
 
 }  // namespace epskew

@@ -44,8 +44,8 @@ struct SessionPlan {
   std::vector<double> factors;  ///< as asked for
   int num_masked = 0;
   std::optional<std::string> trace;  ///< the recording that is replayed
-  /// Bandwidth that the link model assumes, 1e9 bytes a second in one direction of a rank's link. None: that of
-  /// NVLink on an H200 where the ranks run on accelerators, else no model.
+  /// Bandwidth that the link model assumes, 1e9 bytes a second in one direction of a rank's link. None: that
+  /// of NVLink on an H200 where the ranks run on accelerators, else no model.
   std::optional<double> link_gb_per_s;
 };
 
@@ -60,6 +60,20 @@ struct SessionObserver {
 
 /// The shape that holds every round of the plan.
 ExchangeShape shape_of(const SessionPlan& plan);
+
+/// Throws UsageError for a plan without rounds, rounds that do not fit one exchange, or more passes than
+/// iterations.
+void validate(const SessionPlan& plan);
+
+/// A turn of one round.
+struct Visit {
+  std::size_t round = 0;  ///< index into SessionPlan::rounds
+  int pass = 0;
+  RoundPlan plan;
+};
+/// All of them in the order in which they are made; that of the last pass is the plan's, so that results come
+/// in it.
+std::vector<Visit> visits_of(const SessionPlan& plan);
 
 /// Collective over the backend's world. nullopt where this process is not the root. Throws UsageError before
 /// a resource is touched where the backend cannot run the plan; WrongResult, RankLost and EnvironmentError as

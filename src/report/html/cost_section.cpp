@@ -6,10 +6,11 @@ namespace {
 void add_row(const RoundSource& source, const NamedRecord& result, const RoundRecord& round, Phase which,
              Table& table) {
   const std::string name{name_of(which)};
-  const auto cost = round.cost_of_imbalance->phases.find(name);
-  if (cost == round.cost_of_imbalance->phases.end()) return;
-  const std::string path = "cost_of_imbalance/phases/" + name + "/";
-  const RatioInterval& interval = cost->second;
+  const RatioInterval* cost = round.cost_of(which);
+  if (cost == nullptr) return;
+  const std::string path =
+      (round.cost_of_imbalance ? "cost_of_imbalance/phases/" : "phase_costs/") + name + "/";
+  const RatioInterval& interval = *cost;
   const bool holds_one = interval.low <= 1 && interval.high >= 1;
   table.rows.push_back({words(result.name), words(phase_title(which)), words(round_name(round)),
                         decimal(interval.ratio, 2, source.at(path + "ratio")),
@@ -46,7 +47,7 @@ Section cost_section(Results results) {
   for (const Phase phase : plotted_phases) {
     for_each_round(results,
                    [&](const RoundSource& source, const NamedRecord& result, const RoundRecord& round) {
-                     if (round.cost_of_imbalance) add_row(source, result, round, phase, figure.table);
+                     add_row(source, result, round, phase, figure.table);
                    });
   }
   Section section{"cost", "Cost of imbalance", "", {}};

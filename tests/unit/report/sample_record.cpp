@@ -49,6 +49,7 @@ RoundRecord round_of(const char* label, std::optional<double> factor, std::int64
   for (const Phase phase : {Phase::dispatch, Phase::combine, Phase::dispatch_combine}) {
     round.timing[static_cast<std::size_t>(phase)] = phase_of(10, time);
   }
+  round.kernel_timing[static_cast<std::size_t>(Phase::dispatch)] = phase_of(5, time / 2);
   round.bandwidth.wire_basis = {{"dispatch", "selections"}, {"combine", "messages"}};
   round.bandwidth.send_logical["dispatch"] = {1000, 0.5};
   round.bandwidth.hot_receive["dispatch"] = {2000, std::nullopt};

@@ -1,0 +1,49 @@
+"""epskew: expert-parallel dispatch/combine under the load imbalance that real models produce.
+
+    routing = epskew.routing(imbalance_factor=3.0, seed=7)      # what `epskew gen` makes, exact to the selection
+    routing.topk_idx                                            # numpy [N, K]; routing.torch() for tensors
+    oracle = epskew.Oracle(routing, hidden=7168)                # the right answer for any library's exchange
+
+`python -m epskew.bench --adapter NAME` measures a library as `epskew bench` measures epskew's own exchange. Everything
+here is the C++ library's work; docs/python.md has examples.
+"""
+
+from ._core import (
+    Backend,
+    BenchPlan,
+    Comparison,
+    EnvironmentFailure,
+    Mismatch,
+    Oracle,
+    OracleReport,
+    PlannedRound,
+    RankInput,
+    RankLost,
+    RankRouting,
+    Received,
+    Recorder,
+    Result,
+    Routing,
+    Trace,
+    TraceLayer,
+    UsageError,
+    Visit,
+    WrongResult,
+    __version__,
+    backends,
+    bench_help,
+    compare,
+    dequantise_fp8,
+    fit,
+    load_trace,
+    metrics,
+    plan_bench,
+    quantise_fp8,
+    report_page,
+    routing,
+    run_bench,
+    to_bfloat16,
+    to_float32,
+)
+
+__all__ = [name for name in dir() if not name.startswith("_")] + ["__version__"]
