@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "epskew/support/error.hpp"
+
 namespace epskew {
 namespace {
 
@@ -25,6 +27,11 @@ void Exchange::dispatch(int batch) {
 void Exchange::combine(int batch) {
   combine_send(batch);
   combine_recv(batch);
+}
+
+void Exchange::stop_rank(int /*local*/) {
+  throw UsageError(
+      "--shrink-test cannot stop one of several ranks in a process of this backend; use --backend cpu");
 }
 
 std::int64_t Exchange::earliest(std::int64_t mine_ns) {

@@ -37,37 +37,64 @@ void check_plan(const std::vector<PlannedLoss>& losses, const ExchangeShape& sha
   }
 }
 
-/// One rank's run.
-class Survivor {
+/// The ranks of one process.
+class Survivors {
  public:
-  Survivor(Exchange& exchange, Oracle& oracle, const std::vector<PlannedLoss>& losses)
-      : exchange_(exchange), oracle_(oracle), losses_(losses), rank_(exchange.local_ranks()[0]) {}
+  Survivors(Exchange& exchange, Oracle& oracle, const std::vector<PlannedLoss>& losses)
+      : exchange_(exchange),
+        oracle_(oracle),
+        losses_(losses),
+        ranks_(exchange.local_ranks()),
+        alive_(ranks_.size(), true) {
+    for (std::size_t local = 0; local < ranks_.size(); ++local)
+      exchange.set_input(static_cast<int>(local), 0, oracle.input(ranks_[local]));
+  }
 
   void run_operation(int operation) {
     fail_if_planned(operation, LossPoint::dispatch);
     exchange_.dispatch(0);
-    oracle_.leave_out(exchange_.lost_ranks(0, 0));
-    const DispatchOutput output = exchange_.dispatch_output(0, 0);
-    require(operation, oracle_.check_dispatch(rank_, output));
-    oracle_.apply_experts(rank_, output, exchange_.expert_output(0, 0));
-    exchange_.commit_expert_output(0, 0);
+    for_each_alive([&](int local, int rank) {
+      const DispatchOutput output = exchange_.dispatch_output(local, 0);
+      require(operation, oracle_.check_dispatch(rank, output));
+      oracle_.apply_experts(rank, output, exchange_.expert_output(local, 0));
+      exchange_.commit_expert_output(local, 0);
+    });
     fail_if_planned(operation, LossPoint::between);
     exchange_.combine_send(0);
     fail_if_planned(operation, LossPoint::combine);
     exchange_.combine_recv(0);
-    oracle_.leave_out(exchange_.lost_ranks(0, 0));
-    require(operation, oracle_.check_combine(rank_, exchange_.combine_output(0, 0)));
+    for_each_alive([&](int local, int rank) {
+      require(operation, oracle_.check_combine(rank, exchange_.combine_output(local, 0)));
+    });
   }
+  int count() const { return static_cast<int>(std::count(alive_.begin(), alive_.end(), true)); }
 
  private:
-  void fail_if_planned(int operation, LossPoint point) const {
-    for (const PlannedLoss& loss : losses_) {
-      if (loss.rank == rank_ && loss.operation == operation && loss.point == point) {
-        fail(loss);
-      }
+  template <class Visit>
+  void for_each_alive(Visit visit) {
+    for (std::size_t local = 0; local < ranks_.size(); ++local) {
+      if (!alive_[local]) continue;
+      oracle_.leave_out(exchange_.lost_ranks(static_cast<int>(local), 0));
+      visit(static_cast<int>(local), ranks_[local]);
     }
   }
-  static void fail(const PlannedLoss& loss) {
+  void fail_if_planned(int operation, LossPoint point) {
+    for (const PlannedLoss& loss : losses_) {
+      const auto found = std::find(ranks_.begin(), ranks_.end(), loss.rank);
+      if (found != ranks_.end() && loss.operation == operation && loss.point == point)
+        fail(static_cast<std::size_t>(found - ranks_.begin()), loss);
+    }
+  }
+  /// A process of one rank really dies or hangs; a rank that shares its process only takes no part any more.
+  void fail(std::size_t local, const PlannedLoss& loss) {
+    if (ranks_.size() == 1) {
+      end_process(loss);
+      return;
+    }
+    exchange_.stop_rank(static_cast<int>(local));
+    alive_[local] = false;
+  }
+  static void end_process(const PlannedLoss& loss) {
     const int signal = loss.stop ? SIGSTOP : SIGKILL;
     if (loss.after_us == 0) {
       raise(signal);
@@ -85,7 +112,8 @@ class Survivor {
   Exchange& exchange_;
   Oracle& oracle_;
   const std::vector<PlannedLoss>& losses_;
-  int rank_;
+  std::span<const int> ranks_;
+  std::vector<bool> alive_;
 };
 
 }  // namespace
@@ -109,15 +137,10 @@ ShrinkResult run_shrink_test(World& world, const RoutingTable& table, const Exch
   int operations = 2;
   for (const PlannedLoss& loss : losses) operations = std::max(operations, loss.operation + 3);
   const auto reports = world.run([&](Exchange& exchange) {
-    if (exchange.local_ranks().size() != 1) {
-      throw UsageError(
-          "--shrink-test needs one process per rank (this backend hosts several in one); use --backend cpu");
-    }
     Oracle oracle(table, shape, options, OracleData::exact, seed);
-    exchange.set_input(0, 0, oracle.input(exchange.local_ranks()[0]));
-    Survivor survivor(exchange, oracle, losses);
-    for (int operation = 0; operation < operations; ++operation) survivor.run_operation(operation);
-    return std::to_string(operations);
+    Survivors survivors(exchange, oracle, losses);
+    for (int operation = 0; operation < operations; ++operation) survivors.run_operation(operation);
+    return std::to_string(operations * survivors.count());
   });
   ShrinkResult result;
   result.lost = world.lost_ranks();

@@ -117,6 +117,9 @@ class Exchange {
   /// [R] 1: that rank had no part, or not its whole part, in the latest operation of `batch` as this rank saw it; its
   /// selections count as masked. Empty where ranks are never left out. See ExchangeOptions::shrink.
   virtual std::span<const std::uint8_t> lost_ranks(int /*local*/, int /*batch*/) const { return {}; }
+  /// Test aid: from now on this local rank takes no part, as if its process had died. The default throws UsageError:
+  /// where ranks are processes, end the process.
+  virtual void stop_rank(int local);
 
  protected:
   /// The smallest of `mine_ns` over the world, collectively: turns start stamps into misalignments. The default is for

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Real failures: rank processes that kill or stop themselves in the middle of an exchange, and whether the
-/// others still get right results for what is left.
+/// Failures: rank processes that kill or stop themselves in the middle of an exchange (ranks that share a
+/// process stop taking part), and whether the others still get right results for what is left.
 
 #include <cstdint>
 #include <vector>
@@ -34,8 +34,9 @@ struct ShrinkResult {
 };
 
 /// Runs operations until two after the last planned loss; every survivor checks every dispatch and combine
-/// against the oracle of the ranks that are left. `world` was made with ExchangeOptions::shrink and one
-/// process per rank. Throws WrongResult, and UsageError where the losses do not fit the world.
+/// against the oracle of the ranks that are left. `world` was made with ExchangeOptions::shrink, and its
+/// ranks are a process each or share one that knows Exchange::stop_rank. Throws WrongResult, and UsageError
+/// where the losses do not fit the world.
 ShrinkResult run_shrink_test(World& world, const RoutingTable& table, const ExchangeShape& shape,
                              const ExchangeOptions& options, const std::vector<PlannedLoss>& losses,
                              std::uint64_t seed);

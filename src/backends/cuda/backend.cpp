@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <set>
 
+#include "backends/cuda/choice.hpp"
 #include "backends/cuda/device_exchange.hpp"
+#include "backends/cuda/device_limits.hpp"
+#include "backends/cuda/process_world.hpp"
 #include "epskew/support/error.hpp"
 
 namespace epskew {
@@ -31,31 +34,6 @@ std::optional<std::string> why_unusable() {
                      count, required_major);
 }
 
-cuda::DeviceLimits limits_of(int device) {
-  cudaDeviceProp properties{};
-  cuda::check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
-  cuda::check(cudaSetDevice(device), "cudaSetDevice");
-  std::size_t free_bytes = 0;
-  std::size_t total_bytes = 0;
-  cuda::check(cudaMemGetInfo(&free_bytes, &total_bytes), "cudaMemGetInfo");
-  return {properties.multiProcessorCount, properties.sharedMemPerBlockOptin,
-          properties.sharedMemPerMultiprocessor, free_bytes};
-}
-
-/// What every one of `devices` offers.
-cuda::DeviceLimits smallest_limits(const std::vector<int>& devices) {
-  cuda::DeviceLimits least = limits_of(devices.front());
-  for (const int device : devices) {
-    const cuda::DeviceLimits limits = limits_of(device);
-    least.multiprocessors = std::min(least.multiprocessors, limits.multiprocessors);
-    least.shared_bytes_per_block = std::min(least.shared_bytes_per_block, limits.shared_bytes_per_block);
-    least.shared_bytes_per_multiprocessor =
-        std::min(least.shared_bytes_per_multiprocessor, limits.shared_bytes_per_multiprocessor);
-    least.memory_bytes = std::min(least.memory_bytes, limits.memory_bytes);
-  }
-  return least;
-}
-
 /// One process, all ranks on one GPU or on several.
 class DeviceWorld final : public World {
  public:
@@ -66,12 +44,19 @@ class DeviceWorld final : public World {
   bool is_root() const override { return true; }
   std::vector<std::string> run(const RankBody& body) override {
     cuda::DeviceExchange exchange(shape_, options_, settings_, plan_);
-    return {body(exchange)};
+    lost_.clear();
+    const std::string report = body(exchange);
+    lost_ = exchange.losses();
+    return {report};
   }
+  std::vector<LostRank> lost_ranks() const override { return lost_; }
   WorldFacts facts() override {
     WorldFacts facts;
     facts.num_devices =
         static_cast<int>(std::set<int>(settings_.devices.begin(), settings_.devices.end()).size());
+    facts.choices = {cuda::describe_choice(plan_.algorithms, settings_)};
+    facts.variants = {{"dispatch", std::string(cuda::name_of(plan_.algorithms.dispatch))},
+                      {"combine", std::string(cuda::name_of(plan_.algorithms.combine))}};
     return facts;
   }
 
@@ -80,7 +65,24 @@ class DeviceWorld final : public World {
   ExchangeOptions options_;
   cuda::Settings settings_;
   cuda::Plan plan_;
+  std::vector<LostRank> lost_;
 };
+
+std::unique_ptr<World> make_job_world(const ExchangeShape& shape, const ExchangeOptions& options,
+                                      const cuda::Job& job) {
+  if (job.size != shape.num_ranks) {
+    throw UsageError(fmt::format(
+        "--num-processes {} does not fit this job ({} started {} processes, a rank each); make them equal",
+        shape.num_ranks, job.launcher, job.size));
+  }
+  if (options.shrink) {
+    throw UsageError(
+        "--shrink-test is not known to --backend cuda in a job (launchers end all processes with the first); "
+        "start "
+        "one process, or use --backend cpu");
+  }
+  return std::make_unique<cuda::ProcessWorld>(shape, options, job);
+}
 
 class CudaBackend final : public Backend {
  public:
@@ -110,12 +112,9 @@ class CudaBackend final : public Backend {
   std::unique_ptr<World> make_world(const ExchangeShape& shape,
                                     const ExchangeOptions& options) const override {
     validate(shape, options);
-    if (options.shrink) {
-      throw UsageError(
-          "--shrink-test is not known to --backend cuda (its ranks are one process); use --backend cpu");
-    }
     const cuda::Settings settings = cuda::parse_settings(options);
     if (const auto why = why_unusable()) throw UsageError("--backend cuda is not available (" + *why + ")");
+    if (const auto job = cuda::find_job()) return make_job_world(shape, options, *job);
     int count = 0;
     cuda::check(cudaGetDeviceCount(&count), "cudaGetDeviceCount");
     for (const int device : settings.devices) {
@@ -123,7 +122,8 @@ class CudaBackend final : public Backend {
       throw UsageError(fmt::format(
           "variant devices names GPU {}, which does not exist (there are {}); correct it", device, count));
     }
-    const cuda::Plan plan = cuda::make_plan(shape, options, settings, smallest_limits(settings.devices));
+    const cuda::Plan plan =
+        cuda::make_plan(shape, options, settings, cuda::smallest_limits(settings.devices));
     return std::make_unique<DeviceWorld>(shape, options, settings, plan);
   }
 };

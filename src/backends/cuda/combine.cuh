@@ -1,11 +1,10 @@
 #pragma once
 
-/// Combine, algorithm "pull": expert outputs stay where the experts wrote them; the owner of a token reads
-/// the rows of its selections, from whichever rank, adds them in top-k order in f32 and rounds once.
+/// Combine. The owner of a token reads its results, adds them in f32 and rounds once: "pull" from the
+/// experts' ranks, in top-k order; "push" from its own memory, in the same order; "prereduce" one sum per
+/// rank from its own memory, in rank order.
 
-#include "backends/cuda/formats.cuh"
-#include "backends/cuda/logfmt.cuh"
-#include "backends/cuda/signal.cuh"
+#include "backends/cuda/outputs.cuh"
 
 namespace epskew::cuda {
 
@@ -15,70 +14,89 @@ struct Contribution {
   float weight;
 };
 
-/// Codes the rows this rank received, for peers to read; rows are spread over all warps of the rank.
-__device__ inline void encode_outputs(const RankCtx& ctx) {
-  const Launch& launch = ctx.launch;
-  const int spans = (launch.hidden + combine_span - 1) / combine_span;
-  const int rows = ctx.mine<const int>(launch.offsets.expert_begin)[launch.experts_per_rank];
-  const Items items = items_of_block(ctx, rows * spans);
-  const int lane = threadIdx.x % warp_size;
-  const int warps = blockDim.x / warp_size;
-  for (int item = items.first + static_cast<int>(threadIdx.x) / warp_size; item < items.last; item += warps) {
-    const std::uint64_t row = item / spans;
-    const int channel = item % spans * combine_span + 8 * lane;
-    const char* in = ctx.mine<const char>(launch.offsets.expert_out) + 2 * (row * launch.hidden + channel);
-    const uint4 values = channel < launch.hidden ? load_row(in) : make_uint4(0, 0, 0, 0);
-    logfmt_store(ctx.mine<char>(launch.offsets.encoded) + row * launch.encoded_stride, launch.hidden, channel,
-                 values);
-  }
-}
-
-/// Tells every peer that this rank's outputs are in place: bf16 rows since before the launch, so one block
-/// says so; coded rows when every block has said so, and then the rank itself is told too.
-template <bool coded>
+/// Tells every peer that this rank's outputs are in place: rows to be pulled are so since before the launch,
+/// so one block says so; others when every block has said so, and then the rank itself is told too.
+template <Reduction way>
 __device__ inline void signal_outputs(const RankCtx& ctx) {
-  if (!coded && ctx.block != 0) return;
+  constexpr bool made_here = way != Reduction::pull;
+  if (!made_here && ctx.block != 0) return;
   __syncthreads();
   maybe_delay(ctx, 4);
-  const std::uint64_t share = coded ? share_of_unit(ctx) : flag_unit;
+  const std::uint64_t share = made_here ? share_of_unit(ctx) : flag_unit;
   for (int peer = threadIdx.x; peer < ctx.launch.num_ranks; peer += blockDim.x) {
-    if (!coded && peer == ctx.rank) continue;
+    if ((!made_here && peer == ctx.rank) || ctx.launch.lost.has(peer)) continue;
     std::uint64_t* flags = ctx.theirs<std::uint64_t>(peer, ctx.launch.offsets.combine_flags);
     add_flag(flags + ctx.rank * (flag_stride / sizeof(std::uint64_t)), share, ctx.launch.one_device);
   }
 }
 
-template <bool coded>
+template <Reduction way>
 __device__ inline bool await_outputs(const RankCtx& ctx) {
   bool ok = true;
   // Counted from the last thread: the first ones are busy with the contributions.
   for (int source = blockDim.x - 1 - threadIdx.x; source < ctx.launch.num_ranks; source += blockDim.x) {
-    if (!coded && source == ctx.rank) continue;
+    if ((way == Reduction::pull && source == ctx.rank) || ctx.launch.lost.has(source)) continue;
     ok = await_flag(ctx, ctx.launch.offsets.combine_flags, source, WaitKind::combine_data) && ok;
   }
   return __syncthreads_and(ok);
 }
 
-template <bool coded>
+/// Where the result of a selection is: with its expert's rank, or pushed here.
+template <Reduction way>
+__device__ inline const char* result_of(const RankCtx& ctx, int token, int k, std::uint32_t sent) {
+  const Launch& launch = ctx.launch;
+  const int peer = static_cast<int>(sent >> row_bits);
+  if (sent == no_row || launch.lost.has(peer)) return nullptr;
+  if constexpr (way == Reduction::push) return returned_row(ctx, ctx.rank, token, launch.topk, k);
+  constexpr bool coded = way == Reduction::coded;
+  const std::uint64_t stride = coded ? launch.encoded_stride : 2u * launch.hidden;
+  const std::uint64_t rows = coded ? launch.offsets.encoded : launch.offsets.expert_out;
+  return ctx.theirs<const char>(peer, rows) + (sent & ((1u << row_bits) - 1)) * stride;
+}
+
+/// The rank that makes contribution `place` of a token: the place-th smallest of its destinations.
+__device__ inline int contributor(const RankCtx& ctx, const std::uint32_t* sent, int place) {
+  int rank = -1;
+  for (int i = 0; i <= place; ++i) {
+    int next = max_ranks;
+    for (int k = 0; k < ctx.launch.topk; ++k) {
+      const int peer = static_cast<int>(sent[k] >> row_bits);
+      if (sent[k] != no_row && peer > rank) next = min(next, peer);
+    }
+    rank = next;
+  }
+  return rank;
+}
+
+/// Where contribution `place` of a token is; null beyond the last one and for a lost rank's.
+__device__ inline const char* sum_of(const RankCtx& ctx, int token, int place) {
+  const Launch& launch = ctx.launch;
+  if (place >= ctx.mine<const int>(launch.offsets.contributions)[token]) return nullptr;
+  if (launch.lost.any()) {
+    const std::uint32_t* sent = ctx.mine<const std::uint32_t>(launch.offsets.sent_rows) + token * launch.topk;
+    if (launch.lost.has(contributor(ctx, sent, place))) return nullptr;
+  }
+  return returned_row(ctx, ctx.rank, token, min(launch.topk, launch.num_ranks), place);
+}
+
+template <Reduction way>
 __device__ inline void list_contributions(const RankCtx& ctx, const Share& share,
                                           Contribution* contributions) {
   const Launch& launch = ctx.launch;
   const int first = share.token0 * launch.topk;
   const int own = (share.token1 - share.token0) * launch.topk;
   for (int i = threadIdx.x; i < own; i += blockDim.x) {
-    const std::uint32_t sent = ctx.mine<const std::uint32_t>(launch.offsets.sent_rows)[first + i];
-    const float weight = __ldg(ctx.mine<const float>(launch.offsets.weights) + first + i);
-    const char* from = nullptr;
-    if (sent != no_row) {
-      const std::uint64_t stride = coded ? launch.encoded_stride : 2u * launch.hidden;
-      const std::uint64_t rows = coded ? launch.offsets.encoded : launch.offsets.expert_out;
-      const std::uint64_t row = sent & ((1u << row_bits) - 1);
-      from = ctx.theirs<const char>(static_cast<int>(sent >> row_bits), rows) + row * stride;
+    const int token = (first + i) / launch.topk;
+    const int k = first + i - token * launch.topk;
+    if constexpr (way == Reduction::prereduce) {
+      contributions[i] = {sum_of(ctx, token, k), 1.0f};
+    } else {
+      const std::uint32_t sent = ctx.mine<const std::uint32_t>(launch.offsets.sent_rows)[first + i];
+      const float weight = __ldg(ctx.mine<const float>(launch.offsets.weights) + first + i);
+      contributions[i] = {result_of<way>(ctx, token, k, sent), weight};
     }
-    contributions[i] = {from, weight};
   }
 }
-
 /// Sums eight channels of one token over its selections.
 __device__ inline void reduce_channels(const RankCtx& ctx, const Contribution* contributions, int channel,
                                        float (&acc)[8]) {
@@ -106,18 +124,23 @@ __device__ inline void reduce_coded(const RankCtx& ctx, const Contribution* cont
   }
 }
 
-template <bool coded>
+template <Reduction way>
+__device__ inline void send_outputs(const RankCtx& ctx, int* memory) {
+  if constexpr (way == Reduction::coded) encode_outputs(ctx);
+  if constexpr (way == Reduction::push) push_outputs(ctx);
+  if constexpr (way == Reduction::prereduce) push_sums(ctx, memory);
+  signal_outputs<way>(ctx);
+}
+
+template <Reduction way>
 __device__ inline void combine(const RankCtx& ctx, Contribution* contributions) {
   const Launch& launch = ctx.launch;
-  if ((launch.phases & phase_send) != 0) {
-    if constexpr (coded) encode_outputs(ctx);
-    signal_outputs<coded>(ctx);
-  }
+  if ((launch.phases & phase_send) != 0) send_outputs<way>(ctx, reinterpret_cast<int*>(contributions));
   if ((launch.phases & phase_recv) == 0) return;
   const Share share(ctx, combine_span);
-  list_contributions<coded>(ctx, share, contributions);
+  list_contributions<way>(ctx, share, contributions);
   maybe_delay(ctx, 5);
-  if (!await_outputs<coded>(ctx)) return;
+  if (!await_outputs<way>(ctx)) return;
   const int warps = blockDim.x / warp_size;
   const int lane = threadIdx.x % warp_size;
   for (int item = share.items.first + static_cast<int>(threadIdx.x) / warp_size; item < share.items.last;
@@ -127,7 +150,7 @@ __device__ inline void combine(const RankCtx& ctx, Contribution* contributions) 
     if (channel >= launch.hidden) continue;
     float acc[8] = {};
     const Contribution* own = contributions + (token - share.token0) * launch.topk;
-    if constexpr (coded) {
+    if constexpr (way == Reduction::coded) {
       reduce_coded(ctx, own, channel, acc);
     } else {
       reduce_channels(ctx, own, channel, acc);

@@ -2,31 +2,11 @@
 
 /// The counts that travel before the tokens, and the final row of every selection that follows from them.
 
-#include "backends/cuda/signal.cuh"
+#include "backends/cuda/formats.cuh"
+#include "backends/cuda/message_counts.cuh"
 #include "epskew/exchange/exchange.hpp"
 
 namespace epskew::cuda {
-
-/// The dynamic shared memory of a dispatch block; sizes in dispatch_shared_bytes (plan.hpp).
-struct DispatchShared {
-  int* counts;    ///< [E] selections of this rank per expert
-  int* before;    ///< [E] of them, those of tokens before this block's first
-  int* begin;     ///< [E] first row of the expert at its rank
-  int* base;      ///< [E] first row of this rank's selections within the expert
-  int* incoming;  ///< [L][R] rows that this rank receives, by local expert and source
-  int* expert;    ///< [own_tokens·K] of this block's tokens
-  int* slot;      ///< [own_tokens·K] index among this rank's rows of that expert
-
-  __device__ DispatchShared(int* memory, const Launch& launch) {
-    counts = memory;
-    before = counts + launch.num_experts;
-    begin = before + launch.num_experts;
-    base = begin + launch.num_experts;
-    incoming = base + launch.num_experts;
-    expert = incoming + launch.num_experts;
-    slot = expert + launch.own_tokens * launch.topk;
-  }
-};
 
 /// Counts this rank's selections and numbers those of tokens [token0, token1) within their experts, in token
 /// order.
@@ -94,8 +74,9 @@ struct CountCells {
 #pragma unroll
     for (int i = 0; i < batch; ++i) {
       const int s = s0 + i;
-      if (s < ctx.launch.num_ranks && s != skip && !ready(ctx, i))
-        cell[i] = load_cell(cells + s * ctx.launch.num_experts);
+      if (s >= ctx.launch.num_ranks || s == skip || ready(ctx, i)) continue;
+      cell[i] = ctx.launch.lost.has(s) ? static_cast<std::uint64_t>(ctx.launch.epoch) << 32
+                                       : load_cell(cells + s * ctx.launch.num_experts);
     }
 #pragma unroll
     for (int i = 0; i < batch; ++i) {
@@ -213,19 +194,28 @@ __device__ inline void write_metadata(const RankCtx& ctx, const DispatchShared& 
 
 /// The counts launch of the lockstep driver: counts go out, and each selection's number is kept for
 /// dispatch_send.
+template <Carry carry>
 __device__ inline void dispatch_counts(const RankCtx& ctx, int* memory) {
   const Launch& launch = ctx.launch;
   DispatchShared shared(memory, launch);
   const Items tokens = items_of_block(ctx, ctx.num_tokens());
   count_selections(ctx, tokens.first, tokens.last, shared);
+  if constexpr (carry != Carry::rows) count_messages(ctx, tokens.first, tokens.last, shared);
   maybe_delay(ctx, 1);
   publish_counts(ctx, shared);
-  int* numbers = ctx.mine<int>(launch.offsets.numbers) + tokens.first * launch.topk;
-  for (int i = threadIdx.x; i < (tokens.last - tokens.first) * launch.topk; i += blockDim.x)
-    numbers[i] = shared.slot[i];
+  const int first = tokens.first * launch.topk;
+  const int own = (tokens.last - tokens.first) * launch.topk;
+  int* numbers = ctx.mine<int>(launch.offsets.numbers) + first;
+  for (int i = threadIdx.x; i < own; i += blockDim.x) numbers[i] = shared.slot[i];
+  if constexpr (carry != Carry::rows) {
+    publish_messages(ctx, shared);
+    int* messages = ctx.mine<int>(launch.offsets.message_numbers) + first;
+    for (int i = threadIdx.x; i < own; i += blockDim.x) messages[i] = shared.message[i];
+  }
 }
 
 /// What an earlier counts launch found out about this block's tokens.
+template <Carry carry>
 __device__ inline void load_numbers(const RankCtx& ctx, const Share& share, DispatchShared& shared) {
   const Launch& launch = ctx.launch;
   const int first = share.token0 * launch.topk;
@@ -234,6 +224,8 @@ __device__ inline void load_numbers(const RankCtx& ctx, const Share& share, Disp
   for (int i = blockDim.x - 1 - threadIdx.x; i < own; i += blockDim.x) {
     const int e = __ldg(ctx.mine<const int>(launch.offsets.topk) + first + i);
     shared.slot[i] = ctx.mine<const int>(launch.offsets.numbers)[first + i];
+    if constexpr (carry != Carry::rows)
+      shared.message[i] = ctx.mine<const int>(launch.offsets.message_numbers)[first + i];
     shared.expert[i] = e;
   }
 }

@@ -1,139 +1,39 @@
 #pragma once
 
-/// Dispatch, algorithm "direct": counts travel first, so every sender knows the final row of each of its
-/// selections and writes a token there once. docs/cuda.md explains the protocol and its ordering.
+/// Dispatch. Counts travel first, so every sender knows the final row of each of its selections: "direct"
+/// writes a token there, "dedup" writes it once per destination rank, with the rows in a header, and the
+/// receiver copies it. docs/cuda.md explains the protocol and its ordering.
 
 #include "backends/cuda/counts.cuh"
-#include "backends/cuda/formats.cuh"
+#include "backends/cuda/messages.cuh"
+#include "backends/cuda/payload.cuh"
 
 namespace epskew::cuda {
 
-/// Sixteen channels of a token in registers: 8 from each half of a 512-channel span, so that every access of
-/// a warp is contiguous.
-struct TokenPart {
-  uint4 low;
-  uint4 high;
-
-  __device__ void load(const RankCtx& ctx, const Share& share, int item) {
-    low = high = make_uint4(0, 0, 0, 0);
-    if (item >= share.items.last) return;
-    const int lane = static_cast<int>(threadIdx.x) % warp_size;
-    const int token = item / share.spans;
-    const int channel = (item - token * share.spans) * dispatch_span + 8 * lane;
-    const char* x = ctx.mine<const char>(ctx.launch.offsets.x) +
-                    2ull * (static_cast<std::uint64_t>(token) * ctx.launch.hidden + channel);
-    if (channel < ctx.launch.hidden) low = load_input(x);
-    if (channel + dispatch_span / 2 < ctx.launch.hidden) high = load_input(x + dispatch_span);
-  }
-};
-
-/// What a warp stores of one item, ready for any number of rows.
-template <bool fp8>
-struct Payload {
-  uint4 data[fp8 ? 1 : 2];  ///< fp8: even lanes hold 16 channels of the span's low half, odd lanes of its
-                            ///< high half
-  float scale_low;
-  float scale_high;
-
-  __device__ void prepare(const TokenPart& part, ScaleRule rule) {
-    if constexpr (fp8) {
-      const bool power_of_two = rule != ScaleRule::exact;
-      const Scale low = scale_for(group_amax(part.low), power_of_two);
-      const Scale high = scale_for(group_amax(part.high), power_of_two);
-      const uint2 a = quantise(part.low, low.multiplier);
-      const uint2 b = quantise(part.high, high.multiplier);
-      const bool odd = threadIdx.x % 2 != 0;
-      const std::uint32_t got_x = __shfl_xor_sync(0xffffffffu, odd ? a.x : b.x, 1);
-      const std::uint32_t got_y = __shfl_xor_sync(0xffffffffu, odd ? a.y : b.y, 1);
-      data[0] = odd ? make_uint4(got_x, got_y, b.x, b.y) : make_uint4(a.x, a.y, got_x, got_y);
-      scale_low = low.stored;
-      scale_high = high.stored;
-    } else {
-      data[0] = part.low;
-      data[1] = part.high;
-    }
-  }
-};
-
-/// The destination of one selection; lane k of a warp holds the k-th of its token.
-struct Destination {
-  int peer;
-  int row;  ///< -1 where masked
-
-  __device__ Destination(const RankCtx& ctx, const DispatchShared& shared, int own) : peer(0), row(-1) {
-    const int lane = threadIdx.x % warp_size;
-    const int e = lane < ctx.launch.topk ? shared.expert[own + lane] : -1;
-    if (e < 0) return;
-    peer = e / ctx.launch.experts_per_rank;
-    row = shared.base[e] + shared.slot[own + lane];
-  }
-  __device__ Destination of(int k) const {
-    Destination d = *this;
-    d.peer = __shfl_sync(0xffffffffu, peer, k);
-    d.row = __shfl_sync(0xffffffffu, row, k);
-    return d;
-  }
-};
-
-/// The four scales of a span to the rows of up to 8 selections at a time: lane = 4·selection + group.
-__device__ inline void store_scales(const RankCtx& ctx, const Destination& destination, int span,
-                                    const Payload<true>& payload) {
-  const Launch& launch = ctx.launch;
-  const int lane = threadIdx.x % warp_size;
-  const int groups = launch.hidden / scale_group;
-  const int group = span * (dispatch_span / scale_group) + lane % 4;
-  const float low = __shfl_sync(0xffffffffu, payload.scale_low, lane % 2 * 16);
-  const float high = __shfl_sync(0xffffffffu, payload.scale_high, lane % 2 * 16);
-  const float scale = lane % 4 < 2 ? low : high;
-  for (int k0 = 0; k0 < launch.topk; k0 += warp_size / 4) {
-    const Destination d = destination.of(k0 + lane / 4);
-    if (d.row < 0 || group >= groups) continue;
-    const std::int64_t index = static_cast<std::int64_t>(d.row) * groups + group;
-    if (launch.scale_rule == ScaleRule::exponent_byte) {
-      ctx.theirs<std::uint8_t>(d.peer, launch.offsets.scales)[index] =
-          static_cast<std::uint8_t>(__float_as_uint(scale) >> 23);
-    } else {
-      ctx.theirs<float>(d.peer, launch.offsets.scales)[index] = scale;
-    }
-  }
-}
-
-template <bool fp8>
-__device__ inline void store_payload(const RankCtx& ctx, const Destination& destination, int span,
-                                     const Payload<fp8>& payload) {
-  const Launch& launch = ctx.launch;
-  const int lane = threadIdx.x % warp_size;
-  constexpr int half = dispatch_span / 2;
-  constexpr int channel_bytes = fp8 ? 1 : 2;
-  const int channel = span * dispatch_span + (fp8 ? lane % 2 * half + lane / 2 * 16 : lane * 8);
-#pragma unroll 2
-  for (int k = 0; k < launch.topk; ++k) {
-    const Destination d = destination.of(k);
-    if (d.row < 0) continue;
-    char* row = ctx.theirs<char>(d.peer, launch.offsets.rows) +
-                channel_bytes * (static_cast<std::uint64_t>(d.row) * launch.hidden + channel);
-    if (channel < launch.hidden) store_row(row, payload.data[0]);
-    if constexpr (!fp8) {
-      if (channel + half < launch.hidden) store_row(row + 2 * half, payload.data[1]);
-    }
-  }
-  if constexpr (fp8) store_scales(ctx, destination, span, payload);
-}
-
-/// Where a token went, for combine, and where it came from, for the receiver: once a token.
+/// Where a token went, for combine, and (direct) where it came from, for the receiver: once a token.
+template <Carry carry>
 __device__ inline void store_indices(const RankCtx& ctx, const Destination& d, int token) {
   const Launch& launch = ctx.launch;
   const int lane = threadIdx.x % warp_size;
   if (lane >= launch.topk) return;
   ctx.mine<std::uint32_t>(launch.offsets.sent_rows)[token * launch.topk + lane] =
       d.row < 0 ? no_row : static_cast<std::uint32_t>(d.peer) << row_bits | static_cast<std::uint32_t>(d.row);
-  if (d.row >= 0) ctx.theirs<int>(d.peer, launch.offsets.source_tokens)[d.row] = token;
+  if (carry == Carry::messages || d.row < 0) return;
+  ctx.theirs<int>(d.peer, launch.offsets.source_tokens)[d.row] = token;
+  if (launch.algorithms.combine == CombineAlgorithm::push) {
+    ctx.theirs<std::uint32_t>(d.peer, launch.offsets.return_addresses)[d.row] =
+        pack_return(ctx.rank, token, lane);
+  }
 }
 
-/// Stores the rows of this block's items. The first payload of each warp was made before the rows were known.
-template <bool fp8>
+/// Stores the copies of this block's items. The first payload of each warp was made before the rows were
+/// known.
+template <bool fp8, Carry carry>
 __device__ inline void send_rows(const RankCtx& ctx, const Share& share, const DispatchShared& shared,
                                  Payload<fp8> payload) {
+  const ArenaOffsets& at = ctx.launch.offsets;
+  constexpr bool dedup = carry == Carry::messages;
+  const Target target = dedup ? Target{at.message_rows, at.message_scales} : Target{at.rows, at.scales};
   const int warps = blockDim.x / warp_size;
   for (int item = share.items.first + static_cast<int>(threadIdx.x) / warp_size; item < share.items.last;
        item += warps) {
@@ -141,34 +41,45 @@ __device__ inline void send_rows(const RankCtx& ctx, const Share& share, const D
     next.load(ctx, share, item + warps);
     const int token = item / share.spans;
     const int span = item - token * share.spans;
-    const Destination destination(ctx, shared, (token - share.token0) * ctx.launch.topk);
-    store_payload<fp8>(ctx, destination, span, payload);
-    if (span == 0) store_indices(ctx, destination, token);
+    const int own = (token - share.token0) * ctx.launch.topk;
+    const Destination rows(ctx, shared, own);
+    if constexpr (!dedup) store_payload<fp8>(ctx, target, rows, span, payload);
+    if (carry != Carry::rows && (dedup || span == 0)) {
+      const Copies copies(ctx, shared, own, rows);
+      if constexpr (dedup) store_payload<fp8>(ctx, target, copies.to, span, payload);
+      if (span == 0) store_headers(ctx, shared, own, token, rows, copies);
+    }
+    if (span == 0) store_indices<carry>(ctx, rows, token);
     if (item + warps < share.items.last) payload.prepare(next, ctx.launch.scale_rule);
   }
 }
 
-/// Adds this block's share of flag_unit to every peer's flag, after all its stores.
+/// Adds this block's share of flag_unit to every peer's flag, after all its stores. Only a rank that copies
+/// messages needs to hear of itself; else its own stores are ordered by the end of the kernel.
+template <bool dedup>
 __device__ inline void signal_sent(const RankCtx& ctx) {
   __syncthreads();
   maybe_delay(ctx, 2);
   const std::uint64_t share = share_of_unit(ctx);
   for (int peer = threadIdx.x; peer < ctx.launch.num_ranks; peer += blockDim.x) {
-    if (peer == ctx.rank) continue;  // the rank's own stores are ordered by the end of the kernel
+    if ((!dedup && peer == ctx.rank) || ctx.launch.lost.has(peer)) continue;
     std::uint64_t* flags = ctx.theirs<std::uint64_t>(peer, ctx.launch.offsets.dispatch_flags);
     add_flag(flags + ctx.rank * (flag_stride / sizeof(std::uint64_t)), share, ctx.launch.one_device);
   }
 }
 
-__device__ inline void await_sent(const RankCtx& ctx) {
+template <bool dedup>
+__device__ inline bool await_sent(const RankCtx& ctx) {
+  bool ok = true;
   for (int source = threadIdx.x; source < ctx.launch.num_ranks; source += blockDim.x) {
-    if (source != ctx.rank)
-      await_flag(ctx, ctx.launch.offsets.dispatch_flags, source, WaitKind::dispatch_data);
+    if ((!dedup && source == ctx.rank) || ctx.launch.lost.has(source)) continue;
+    ok = await_flag(ctx, ctx.launch.offsets.dispatch_flags, source, WaitKind::dispatch_data) && ok;
   }
+  return __syncthreads_and(ok);
 }
 
 /// Counts (unless an earlier launch made them), final rows, data, signal.
-template <bool fp8>
+template <bool fp8, Carry carry>
 __device__ inline void dispatch_send(const RankCtx& ctx, int* memory) {
   const Launch& launch = ctx.launch;
   DispatchShared shared(memory, launch);
@@ -181,32 +92,39 @@ __device__ inline void dispatch_send(const RankCtx& ctx, int* memory) {
   cells.clear();
   if (counts_here) {
     count_selections(ctx, share.token0, share.token1, shared);
+    if constexpr (carry != Carry::rows) count_messages(ctx, share.token0, share.token1, shared);
     maybe_delay(ctx, 1);
     publish_counts(ctx, shared);
+    if constexpr (carry != Carry::rows) publish_messages(ctx, shared);
   } else {
     cells.request(ctx);
-    load_numbers(ctx, share, shared);
+    load_numbers<carry>(ctx, share, shared);
   }
   if (!gather_counts(ctx, shared, cells, counts_here)) return;
   scan_ranks(ctx, shared);
   Payload<fp8> payload;
   payload.prepare(part, launch.scale_rule);
   if (ctx.block == ctx.num_blocks - 1) write_metadata(ctx, shared);
-  send_rows<fp8>(ctx, share, shared, payload);
-  if (launch.num_ranks > 1) signal_sent(ctx);
+  send_rows<fp8, carry>(ctx, share, shared, payload);
+  constexpr bool dedup = carry == Carry::messages;
+  if (dedup || launch.num_ranks > 1) signal_sent<dedup>(ctx);
 }
 
-template <bool fp8>
+template <bool fp8, Carry carry>
 __device__ inline void dispatch(const RankCtx& ctx, int* memory) {
+  constexpr bool dedup = carry == Carry::messages;
   const unsigned phases = ctx.launch.phases;
   if ((phases & phase_send) != 0) {
-    dispatch_send<fp8>(ctx, memory);
+    dispatch_send<fp8, carry>(ctx, memory);
   } else if ((phases & phase_counts) != 0) {
-    dispatch_counts(ctx, memory);
+    dispatch_counts<carry>(ctx, memory);
   }
-  if ((phases & phase_recv) == 0 || ctx.block != 0) return;
+  if ((phases & phase_recv) == 0 || (!dedup && ctx.block != 0)) return;
   maybe_delay(ctx, 3);
-  await_sent(ctx);
+  const bool arrived = await_sent<dedup>(ctx);
+  if constexpr (dedup) {
+    if (arrived) expand_messages<fp8>(ctx, memory);
+  }
 }
 
 }  // namespace epskew::cuda

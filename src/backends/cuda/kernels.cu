@@ -1,5 +1,3 @@
-#include <array>
-
 #include "backends/cuda/combine.cuh"
 #include "backends/cuda/dispatch.cuh"
 #include "backends/cuda/kernels.hpp"
@@ -15,24 +13,24 @@ __device__ inline void run_rank(const Launch& launch, Body body) {
                     launch.blocks_per_rank};
   const bool stamps = launch.stamps != nullptr && threadIdx.x == 0;
   const std::uint64_t begin = stamps ? now_ns() : 0;
-  body(ctx);
+  if (!launch.stopped.has(ctx.rank) && !launch.lost.has(ctx.rank)) body(ctx);
   if (launch.stamps == nullptr) return;
   __syncthreads();
   if (stamps) launch.stamps[blockIdx.x] = {begin, now_ns()};
 }
 
-template <bool fp8>
+template <bool fp8, Carry carry>
 __global__ void __launch_bounds__(block_threads, blocks_per_sm)
     dispatch_kernel(const __grid_constant__ Launch launch) {
   extern __shared__ int shared_memory[];
-  run_rank(launch, [&](const RankCtx& ctx) { dispatch<fp8>(ctx, shared_memory); });
+  run_rank(launch, [&](const RankCtx& ctx) { dispatch<fp8, carry>(ctx, shared_memory); });
 }
 
-template <bool coded>
+template <Reduction way>
 __global__ void __launch_bounds__(block_threads, blocks_per_sm)
     combine_kernel(const __grid_constant__ Launch launch) {
   extern __shared__ Contribution contributions[];
-  run_rank(launch, [&](const RankCtx& ctx) { combine<coded>(ctx, contributions); });
+  run_rank(launch, [&](const RankCtx& ctx) { combine<way>(ctx, contributions); });
 }
 
 /// Reads without writing, so that no dirty line is left behind for the measured kernel to evict.
@@ -48,8 +46,34 @@ __global__ void flush_kernel(const uint4* memory, std::size_t words, std::uint32
 }
 
 using Kernel = void (*)(Launch);
-constexpr std::array<Kernel, 4> kernels = {dispatch_kernel<true>, dispatch_kernel<false>,
-                                           combine_kernel<false>, combine_kernel<true>};
+/// [Carry][fp8]
+constexpr Kernel dispatch_kernels[3][2] = {
+    {dispatch_kernel<false, Carry::rows>, dispatch_kernel<true, Carry::rows>},
+    {dispatch_kernel<false, Carry::rows_and_headers>, dispatch_kernel<true, Carry::rows_and_headers>},
+    {dispatch_kernel<false, Carry::messages>, dispatch_kernel<true, Carry::messages>}};
+/// By Reduction.
+constexpr Kernel combine_kernels[] = {combine_kernel<Reduction::pull>, combine_kernel<Reduction::coded>,
+                                      combine_kernel<Reduction::push>, combine_kernel<Reduction::prereduce>};
+
+Reduction reduction_of(const KernelFormats& formats) {
+  switch (formats.algorithms.combine) {
+    case CombineAlgorithm::push:
+      return Reduction::push;
+    case CombineAlgorithm::prereduce:
+      return Reduction::prereduce;
+    case CombineAlgorithm::pull:
+      break;
+  }
+  return formats.logfmt ? Reduction::coded : Reduction::pull;
+}
+
+Kernel kernel_of(Operation operation, const KernelFormats& formats) {
+  if (operation == Operation::combine) return combine_kernels[static_cast<int>(reduction_of(formats))];
+  const Carry carry = formats.algorithms.dispatch == DispatchAlgorithm::dedup ? Carry::messages
+                      : formats.algorithms.headers()                          ? Carry::rows_and_headers
+                                                                              : Carry::rows;
+  return dispatch_kernels[static_cast<int>(carry)][formats.fp8 ? 1 : 0];
+}
 
 }  // namespace
 
@@ -65,10 +89,7 @@ cudaError_t launch(Operation operation, KernelFormats formats, const Grid& grid,
   config.stream = stream;
   config.attrs = &attribute;
   config.numAttrs = grid.cooperative ? 1 : 0;
-  const Kernel dispatch_of = formats.fp8 ? dispatch_kernel<true> : dispatch_kernel<false>;
-  const Kernel combine_of = formats.logfmt ? combine_kernel<true> : combine_kernel<false>;
-  const Kernel kernel = operation == Operation::dispatch ? dispatch_of : combine_of;
-  return cudaLaunchKernelEx(&config, kernel, arguments);
+  return cudaLaunchKernelEx(&config, kernel_of(operation, formats), arguments);
 }
 
 namespace {
@@ -83,8 +104,9 @@ cudaError_t use_largest_carveout(AnyKernel kernel) {
 
 }  // namespace
 
-cudaError_t prepare_kernels(std::size_t shared_bytes) {
-  for (const Kernel kernel : kernels) {
+cudaError_t prepare_kernels(std::size_t shared_bytes, const KernelFormats& formats) {
+  for (const Operation operation : {Operation::dispatch, Operation::combine}) {
+    const Kernel kernel = kernel_of(operation, formats);
     const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                    static_cast<int>(shared_bytes));
     if (error != cudaSuccess) return error;

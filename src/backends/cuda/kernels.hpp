@@ -20,18 +20,19 @@ struct Grid {
 
 enum class Operation { dispatch, combine };
 
-/// The formats that a kernel is compiled for.
+/// What a kernel is compiled for.
 struct KernelFormats {
   bool fp8 = true;      ///< of dispatch
   bool logfmt = false;  ///< of combine
+  Algorithms algorithms;
 };
 
 /// Starts one launch on `stream`. Returns the launch error, if any.
 cudaError_t launch(Operation operation, KernelFormats formats, const Grid& grid, const Launch& arguments,
                    cudaStream_t stream);
-/// Lets every kernel use `shared_bytes`, and loads them all now rather than during a timed or spinning
-/// launch.
-cudaError_t prepare_kernels(std::size_t shared_bytes);
+/// Lets the kernels of `formats` use `shared_bytes`, and loads them now rather than during a timed or
+/// spinning launch.
+cudaError_t prepare_kernels(std::size_t shared_bytes, const KernelFormats& formats);
 /// Reads `bytes` of zeros at `memory`, so that L2 holds nothing of the exchange.
 cudaError_t flush_cache(void* memory, std::size_t bytes, cudaStream_t stream);
 

@@ -24,12 +24,32 @@ enum PhaseBits : unsigned { phase_counts = 1, phase_send = 2, phase_recv = 4 };
 
 enum class ScaleRule : int { exact, power_of_two, exponent_byte };
 
+/// A set of ranks.
+struct RankBits {
+  std::uint64_t word[max_ranks / 64] = {};
+
+  constexpr bool has(int rank) const { return (word[rank / 64] >> (rank % 64) & 1) != 0; }
+  constexpr void add(int rank) { word[rank / 64] |= std::uint64_t{1} << (rank % 64); }
+  constexpr bool any() const {
+    bool any = false;
+    for (const std::uint64_t bits : word) any = any || bits != 0;
+    return any;
+  }
+};
+
 /// First and last %globaltimer reading of one block, nanoseconds.
 struct Stamp {
   std::uint64_t begin;
   std::uint64_t end;
 };
 
+struct Peer {
+  char* arena;  ///< as this device sees it; null = not load/store reachable
+  std::int32_t tokens;
+};
+
+/// Parameters that a kernel reads come from memory line by line, each a latency: what belongs together stands
+/// together.
 struct Launch {
   // Shape.
   int num_ranks;
@@ -37,6 +57,8 @@ struct Launch {
   int experts_per_rank;
   int topk;
   int hidden;
+  int max_tokens;  ///< M
+  Algorithms algorithms;
   ScaleRule scale_rule;
   std::uint32_t encoded_stride;  ///< bytes of a LogFMT-10 row, its {min, max} words included
   // This launch: ranks [first_rank, first_rank + grid / blocks_per_rank).
@@ -44,6 +66,8 @@ struct Launch {
   int blocks_per_rank;
   unsigned phases;
   std::uint32_t epoch;  ///< 1, 2, … of this micro-batch
+  RankBits lost;     ///< left out: not waited for, sent nothing, selections of their experts count as masked
+  RankBits stopped;  ///< these do nothing, as if their processes had died (test aid)
   /// Every rank adds flag_unit to each peer's flag in the course of an operation, split over its
   /// blocks (so launches of different sizes may follow each other); the flag of a set stands at flag_target
   /// afterwards.
@@ -57,8 +81,7 @@ struct Launch {
   std::uint64_t* abort_word;  ///< 0, or an Abort record packed by pack_abort
   Stamp* stamps;              ///< [rank of this launch][blocks_per_rank], or null
   int own_tokens;             ///< capacity of the token list of one block
-  std::int32_t tokens[max_ranks];
-  char* peer[max_ranks];  ///< arena of each rank as this device sees it; null = not load/store reachable
+  Peer peer[max_ranks];       ///< last: of a small world only its first lines are read
 };
 inline constexpr std::uint64_t flag_unit = 1u << 16;
 
@@ -66,11 +89,45 @@ inline constexpr std::uint64_t flag_unit = 1u << 16;
 inline constexpr std::uint32_t no_row = 0xffffffffu;
 inline constexpr int row_bits = 24;
 
+/// Where a row's result goes, one word: source rank, token, place k among the token's selections.
+inline constexpr int place_bits = 4;
+inline constexpr int return_token_bits = 21;
+constexpr std::uint32_t pack_return(int source, int token, int place) {
+  return static_cast<std::uint32_t>(source) << (return_token_bits + place_bits) |
+         static_cast<std::uint32_t>(token) << place_bits | static_cast<std::uint32_t>(place);
+}
+struct ReturnAddress {
+  int source;
+  int token;
+  int place;
+  constexpr explicit ReturnAddress(std::uint32_t word)
+      : source(static_cast<int>(word >> (return_token_bits + place_bits))),
+        token(static_cast<int>(word >> place_bits & ((1u << return_token_bits) - 1))),
+        place(static_cast<int>(word & ((1u << place_bits) - 1))) {}
+};
+
+/// Words of a message header: {token}, {entries | contribution << 8}, then [K] {row:24 | place:8} and [K]
+/// weights, of which as many are written as there are entries, in the order of local experts. `contribution`
+/// counts the token's destination ranks below this one.
+constexpr int header_words(int topk) {
+  return (2 + 2 * topk + 3) / 4 * 4;
+}
+
 /// Who gave up waiting for whom.
 enum class WaitKind : std::uint8_t { counts = 1, dispatch_data, combine_data };
+struct Abort {
+  WaitKind kind;
+  int waiter;
+  int awaited;
+};
 constexpr std::uint64_t pack_abort(WaitKind kind, int waiter, int awaited) {
   return std::uint64_t{1} << 63 | static_cast<std::uint64_t>(kind) << 32 |
          static_cast<std::uint64_t>(waiter) << 16 | static_cast<std::uint64_t>(awaited);
+}
+
+constexpr Abort unpack_abort(std::uint64_t word) {
+  return {static_cast<WaitKind>(word >> 32 & 0xff), static_cast<int>(word >> 16 & 0xffff),
+          static_cast<int>(word & 0xffff)};
 }
 
 }  // namespace epskew::cuda

@@ -2,6 +2,7 @@
 /// issued. A rank's time is its last end minus its first begin, so neither the host nor the launch is in it.
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 
 #include "backends/cuda/device_exchange.hpp"
@@ -39,6 +40,12 @@ std::vector<Stamp> read_stamps(const DevicePart& part, std::size_t count) {
   return stamps;
 }
 
+std::int64_t host_now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
 double& us(IterationSample& sample, Phase phase) {
   return sample.us[static_cast<std::size_t>(phase)];
 }
@@ -55,18 +62,29 @@ std::size_t DeviceExchange::stamp_capacity() const {
   return 5 * static_cast<std::size_t>(shape_.num_ranks) * static_cast<std::size_t>(most_blocks());
 }
 
-void DeviceExchange::submit(DevicePart& part, const std::function<void()>& launches) {
+void DeviceExchange::make_flush(DevicePart& part) const {
   check(cudaSetDevice(part.device), "cudaSetDevice");
-  if (part.flush.size() == 0 && options_.flush_cache) {
-    part.flush = DeviceMemory(flush_bytes);
-    check(cudaMemset(part.flush.data(), 0, flush_bytes), "cudaMemset");
-    check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
-  }
+  if (part.flush.size() != 0 || !options_.flush_cache) return;
+  part.flush = DeviceMemory(flush_bytes);
+  check(cudaMemset(part.flush.data(), 0, flush_bytes), "cudaMemset");
+  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+}
+
+void DeviceExchange::submit(DevicePart& part, const std::function<void()>& launches) {
+  make_flush(part);
   if (settings_.graph) {
     part.replay.run(part.stream.get(), launches);
   } else {
     launches();
   }
+}
+
+std::int64_t DeviceExchange::earliest(std::int64_t mine_ns) {
+  if (job_ == nullptr) return mine_ns;
+  std::int64_t first = mine_ns;
+  for (const std::string& start : job_->all_gather(std::to_string(mine_ns), "comparing start times"))
+    first = std::min<std::int64_t>(first, std::stoll(start));
+  return first;
 }
 
 std::int64_t DeviceExchange::own_flush_bytes() const {
@@ -76,6 +94,12 @@ std::int64_t DeviceExchange::own_flush_bytes() const {
 void DeviceExchange::flush(const DevicePart& part) const {
   if (!options_.flush_cache) return;
   check(flush_cache(part.flush.data(), part.flush.size(), part.stream.get()), "kernel launch");
+}
+
+std::span<IterationSample> DeviceExchange::samples_of(const DevicePart& part,
+                                                      std::span<IterationSample> samples) const {
+  const auto first = static_cast<std::size_t>(part.first_rank - ranks_.front());
+  return samples.subspan(first, static_cast<std::size_t>(part.num_ranks));
 }
 
 void DeviceExchange::measure(TimingMode mode, std::span<IterationSample> samples) {
@@ -136,12 +160,15 @@ void DeviceExchange::measure_fused(TimingMode mode, std::span<IterationSample> s
                              {Operation::combine, phase_send | phase_recv, !pair, Phase::combine}};
   const std::span<const FusedStep> steps =
       mode == TimingMode::split ? std::span<const FusedStep>(split) : std::span<const FusedStep>(whole);
+  align();
+  const std::int64_t start = host_now_ns();
   for (const auto& part : parts_) submit_fused(*part, steps);
   finish("measure");
-  for (const auto& part : parts_) {
-    const auto first = static_cast<std::size_t>(part->first_rank);
-    read_fused(*part, steps, pair, samples.subspan(first, static_cast<std::size_t>(part->num_ranks)));
-  }
+  for (const auto& part : parts_) read_fused(*part, steps, pair, samples_of(*part, samples));
+  if (job_ == nullptr) return;
+  // GPUs have clocks of their own: only the hosts' say who started later.
+  const std::int64_t first = earliest(start);
+  for (IterationSample& sample : samples) sample.misalignment_us = static_cast<double>(start - first) / 1e3;
 }
 
 /// One launch a rank and phase, each with the whole GPU. The two launches of dispatch_send (counts, rows) are
@@ -165,6 +192,22 @@ void DeviceExchange::submit_lockstep(DevicePart& part, std::span<const LockstepS
       }
     }
   });
+}
+
+/// Processes that may share a GPU: each has it alone in its turn, with the cache emptied for it.
+void DeviceExchange::submit_in_turn(DevicePart& part, std::span<const LockstepStep> steps) {
+  make_flush(part);
+  Stamp* stamps = part.device_stamps();
+  for (const LockstepStep& step : steps) {
+    for (int turn = 0; turn < shape_.num_ranks; ++turn) {
+      meet("taking turns");
+      if (turn != part.first_rank) continue;
+      if (step.flush_before) flush(part);
+      launch_lockstep(step.operation, part.first_rank, 0, step.phases, stamps);
+    }
+    stamps += most_blocks();
+  }
+  meet("taking turns");
 }
 
 void DeviceExchange::read_lockstep(const DevicePart& part, std::span<const LockstepStep> steps,
@@ -195,12 +238,15 @@ void DeviceExchange::measure_lockstep(TimingMode mode, std::span<IterationSample
       {Operation::dispatch, phase_recv, false, Phase::dispatch_recv, Phase::dispatch},
       {Operation::combine, phase_send, flush_combine, Phase::combine_send, Phase::combine},
       {Operation::combine, phase_recv, false, Phase::combine_recv, Phase::combine}};
-  for (const auto& part : parts_) submit_lockstep(*part, steps);
-  finish("measure");
   for (const auto& part : parts_) {
-    const auto first = static_cast<std::size_t>(part->first_rank);
-    read_lockstep(*part, steps, mode, samples.subspan(first, static_cast<std::size_t>(part->num_ranks)));
+    if (job_ != nullptr) {
+      submit_in_turn(*part, steps);
+    } else {
+      submit_lockstep(*part, steps);
+    }
   }
+  finish("measure");
+  for (const auto& part : parts_) read_lockstep(*part, steps, mode, samples_of(*part, samples));
 }
 
 }  // namespace epskew::cuda

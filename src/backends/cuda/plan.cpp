@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "backends/cuda/choice.hpp"
 #include "epskew/support/error.hpp"
 
 namespace epskew::cuda {
@@ -27,6 +28,25 @@ Driver parse_driver(const std::string& value) {
   if (value == "lockstep") return Driver::lockstep;
   throw UsageError(fmt::format(
       "variant driver={} is unknown (the cuda backend has auto, fused and lockstep); choose one", value));
+}
+
+std::optional<DispatchAlgorithm> parse_dispatch(const std::string& value) {
+  if (value == "auto") return std::nullopt;
+  for (const auto algorithm : {DispatchAlgorithm::direct, DispatchAlgorithm::dedup}) {
+    if (value == name_of(algorithm)) return algorithm;
+  }
+  throw UsageError(fmt::format(
+      "variant dispatch={} is unknown (the cuda backend has auto, direct and dedup); choose one", value));
+}
+
+std::optional<CombineAlgorithm> parse_combine(const std::string& value) {
+  if (value == "auto") return std::nullopt;
+  for (const auto algorithm : {CombineAlgorithm::pull, CombineAlgorithm::push, CombineAlgorithm::prereduce}) {
+    if (value == name_of(algorithm)) return algorithm;
+  }
+  throw UsageError(fmt::format(
+      "variant combine={} is unknown (the cuda backend has auto, pull, push and prereduce); choose one",
+      value));
 }
 
 std::vector<int> parse_devices(const std::string& value) {
@@ -55,9 +75,9 @@ int own_tokens(const ExchangeShape& shape, int blocks, int span) {
   return static_cast<int>(std::min<long>((items + spans - 2) / spans + 1, shape.max_tokens));
 }
 
-LaunchSize dispatch_size(const ExchangeShape& shape, int blocks) {
+LaunchSize dispatch_size(const ExchangeShape& shape, int blocks, bool headers) {
   const int own = own_tokens(shape, blocks, dispatch_span);
-  return {blocks, own, dispatch_shared_bytes(shape, own)};
+  return {blocks, own, dispatch_shared_bytes(shape, own, headers)};
 }
 
 LaunchSize combine_size(const ExchangeShape& shape, int blocks) {
@@ -66,10 +86,10 @@ LaunchSize combine_size(const ExchangeShape& shape, int blocks) {
 }
 
 /// Each block numbers about four tokens and publishes its part of the counts.
-LaunchSize counts_size(const ExchangeShape& shape, int most_blocks) {
+LaunchSize counts_size(const ExchangeShape& shape, int most_blocks, bool headers) {
   const int blocks = std::clamp(shape.max_tokens / 4, std::min(shape.num_ranks, most_blocks), most_blocks);
   const int own = (shape.max_tokens + blocks - 1) / blocks;
-  return {blocks, own, dispatch_shared_bytes(shape, own)};
+  return {blocks, own, dispatch_shared_bytes(shape, own, headers)};
 }
 
 void require_shared(std::size_t bytes, const DeviceLimits& limits) {
@@ -99,22 +119,27 @@ Settings parse_settings(const ExchangeOptions& options) {
       settings.blocks = parse_number(name, value, 1, 1 << 16);
     } else if (name == "delay_ns") {
       settings.delay_max_ns = static_cast<std::uint32_t>(parse_number(name, value, 0, 1'000'000'000));
-    } else if (name == "dispatch" || name == "combine") {
-      const std::string only = name == "dispatch" ? "direct" : "pull";
-      if (value != "auto" && value != only) {
-        throw UsageError(fmt::format(
-            "variant {}={} is unknown (the cuda backend has auto and {}); choose one", name, value, only));
-      }
+    } else if (name == "dispatch") {
+      settings.dispatch = parse_dispatch(value);
+    } else if (name == "combine") {
+      settings.combine = parse_combine(value);
     } else {
-      throw UsageError(fmt::format(
-          "variant {} is unknown (the cuda backend has driver, devices, graph, blocks, delay_ns, "
-          "dispatch and combine); leave it out",
-          name));
+      throw UsageError(
+          fmt::format("variant {} is unknown (the cuda backend has driver, devices, graph, blocks, delay_ns, "
+                      "dispatch and combine); leave it out",
+                      name));
     }
   }
+  settings.links = std::any_of(settings.devices.begin(), settings.devices.end(),
+                               [&](int device) { return device != settings.devices.front(); });
   std::vector<int> sorted = settings.devices;
   std::sort(sorted.begin(), sorted.end());
   const bool repeated = std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
+  if (options.combine == CombineFormat::logfmt10 &&
+      settings.combine.value_or(CombineAlgorithm::pull) != CombineAlgorithm::pull) {
+    throw UsageError(
+        "--use-logfmt goes with variant combine=pull only (coded rows are read where they are); drop one");
+  }
   if (repeated && settings.driver != Driver::lockstep) {
     throw UsageError(
         "variant devices names a GPU twice (its launches need not be resident at once); add driver=lockstep");
@@ -122,14 +147,17 @@ Settings parse_settings(const ExchangeOptions& options) {
   return settings;
 }
 
-std::size_t dispatch_shared_bytes(const ExchangeShape& shape, int own_tokens) {
+std::size_t dispatch_shared_bytes(const ExchangeShape& shape, int own_tokens, bool headers) {
   const auto experts = static_cast<std::size_t>(shape.num_experts);
   const auto own = static_cast<std::size_t>(own_tokens) * static_cast<std::size_t>(shape.topk);
-  return sizeof(int) * (5 * experts + 2 * own);
+  const std::size_t messages = headers ? own + 2 * static_cast<std::size_t>(shape.num_ranks) : 0;
+  return sizeof(int) * (5 * experts + 2 * own + messages);
 }
 
 std::size_t combine_shared_bytes(const ExchangeShape& shape, int own_tokens) {
-  return 16 * static_cast<std::size_t>(own_tokens) * static_cast<std::size_t>(shape.topk);
+  const std::size_t contributions =
+      16 * static_cast<std::size_t>(own_tokens) * static_cast<std::size_t>(shape.topk);
+  return std::max(contributions, sizeof(int) * (static_cast<std::size_t>(shape.num_ranks) + 1));
 }
 
 Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const Settings& settings,
@@ -145,7 +173,7 @@ Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const
     throw UsageError(fmt::format("{} devices are too many for {} ranks (a device needs a rank); name fewer",
                                  devices, shape.num_ranks));
   }
-  const int ranks_of_device = (shape.num_ranks + devices - 1) / devices;
+  const int ranks_of_device = settings.own_ranks.value_or((shape.num_ranks + devices - 1) / devices);
   if (ranks_of_device > resident) {
     throw UsageError(fmt::format("{} ranks do not fit on one GPU at once ({} blocks are resident); use fewer",
                                  ranks_of_device, resident));
@@ -156,11 +184,13 @@ Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const
   const int for_dispatch = std::min(cap, limits.multiprocessors);
   const auto a_rank = [&](int blocks) { return std::max(blocks / ranks_of_device, 1); };
   Plan plan;
-  plan.fused_dispatch = dispatch_size(shape, a_rank(for_dispatch));
+  plan.algorithms = choose_algorithms(shape, options, settings);
+  const bool headers = plan.algorithms.headers();
+  plan.fused_dispatch = dispatch_size(shape, a_rank(for_dispatch), headers);
   plan.fused_combine = combine_size(shape, a_rank(cap));
-  plan.lockstep_dispatch = dispatch_size(shape, for_dispatch);
+  plan.lockstep_dispatch = dispatch_size(shape, for_dispatch, headers);
   plan.lockstep_combine = combine_size(shape, cap);
-  plan.lockstep_counts = counts_size(shape, for_dispatch);
+  plan.lockstep_counts = counts_size(shape, for_dispatch, headers);
   for (const LaunchSize* size : {&plan.fused_dispatch, &plan.fused_combine, &plan.lockstep_counts,
                                  &plan.lockstep_dispatch, &plan.lockstep_combine}) {
     require_shared(size->shared_bytes, limits);
@@ -170,8 +200,13 @@ Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const
         fmt::format("{} rows a rank are too many for --backend cuda (it numbers 2^{}); use fewer tokens",
                     shape.max_rows(), row_bits));
   }
+  if (shape.max_tokens >= 1 << return_token_bits) {
+    throw UsageError(
+        fmt::format("{} tokens a rank are too many for --backend cuda (it numbers 2^{}); use fewer tokens",
+                    shape.max_tokens, return_token_bits));
+  }
   const std::uint64_t needed =
-      ArenaLayout(shape, options).bytes() * static_cast<std::uint64_t>(ranks_of_device);
+      ArenaLayout(shape, options, plan.algorithms).bytes() * static_cast<std::uint64_t>(ranks_of_device);
   if (limits.memory_bytes != 0 && needed > limits.memory_bytes) {
     throw UsageError(fmt::format(
         "{} ranks need {:.1f} GB of device memory ({:.1f} GB are free); use fewer tokens, ranks or experts a "

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,7 +37,11 @@ struct Settings {
   Driver driver = Driver::automatic;
   std::vector<int> devices = {0};  ///< ranks are spread over them, contiguous and even
   int blocks = 0;                  ///< of one rank in lockstep, of all ranks in fused, at most; 0: chosen
-  bool graph = true;               ///< measure by replaying a captured graph
+  std::optional<DispatchAlgorithm> dispatch;  ///< none: chosen
+  std::optional<CombineAlgorithm> combine;    ///< none: chosen
+  bool links = false;                         ///< some ranks live on different GPUs
+  std::optional<int> own_ranks;               ///< ranks that this process plays; none: all
+  bool graph = true;                          ///< measure by replaying a captured graph
   std::uint32_t delay_max_ns = 0;  ///< random pauses before publishing, signalling and reading; 0: none
 };
 /// Throws UsageError for an unknown name or value.
@@ -50,6 +55,7 @@ struct LaunchSize {
 };
 
 struct Plan {
+  Algorithms algorithms;
   LaunchSize fused_dispatch;
   LaunchSize fused_combine;
   LaunchSize lockstep_counts;
@@ -62,7 +68,7 @@ Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const
                const DeviceLimits& limits);
 
 /// Dynamic shared memory of a block that may touch `own_tokens` tokens.
-std::size_t dispatch_shared_bytes(const ExchangeShape& shape, int own_tokens);
+std::size_t dispatch_shared_bytes(const ExchangeShape& shape, int own_tokens, bool headers);
 std::size_t combine_shared_bytes(const ExchangeShape& shape, int own_tokens);
 
 }  // namespace epskew::cuda

@@ -53,13 +53,13 @@ struct RankCtx {
 
   template <class T>
   __device__ T* mine(std::uint64_t offset) const {
-    return reinterpret_cast<T*>(launch.peer[rank] + offset);
+    return reinterpret_cast<T*>(launch.peer[rank].arena + offset);
   }
   template <class T>
   __device__ T* theirs(int peer, std::uint64_t offset) const {
-    return reinterpret_cast<T*>(launch.peer[peer] + offset);
+    return reinterpret_cast<T*>(launch.peer[peer].arena + offset);
   }
-  __device__ int num_tokens() const { return launch.tokens[rank]; }
+  __device__ int num_tokens() const { return launch.peer[rank].tokens; }
 };
 
 /// Repeats `ready(awaited)` until it holds; it names a rank it still waits for. False where time ran out or

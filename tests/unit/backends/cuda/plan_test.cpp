@@ -19,8 +19,8 @@ ExchangeOptions with(const std::string& name, const std::string& value) {
 
 TEST(CudaSettings, EveryVariantIsRead) {
   ExchangeOptions options;
-  options.variants = {{"driver", "lockstep"}, {"devices", "2,0"}, {"graph", "off"},
-                      {"blocks", "64"},       {"delay_ns", "500"}};
+  options.variants = {
+      {"driver", "lockstep"}, {"devices", "2,0"}, {"graph", "off"}, {"blocks", "64"}, {"delay_ns", "500"}};
 
   const Settings settings = parse_settings(options);
 
