@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Times DeepEP's low-latency dispatch and combine on a routing file of `epskew gen`, kernel by kernel.
+"""Times DeepEP's low-latency dispatch and combine on routing files of `epskew gen`, kernel by kernel.
 
-    low_latency.py routing.safetensors [--hidden 7168] [--iterations 20] [--json FILE]
+    low_latency.py routing.safetensors... [--hidden 7168] [--iterations 20] [--json FILE]
 
-Needs an installed deep_ep (v1.2.1) and PyTorch. All ranks run on device 0, a process each, in split mode
-(return_recv_hook) and one after the other, so every kernel has the GPU to itself; one rank is also run fused.
-Durations come from the CUDA profiler; a 256 MB buffer is zeroed before dispatch and before combine.
+All files have the same number of ranks. Needs an installed deep_ep (v1.2.1) and PyTorch. All ranks run on device 0, a
+process each, in split mode (return_recv_hook) and one after the other, so every kernel has the GPU to itself; one rank is
+also run fused. Durations come from the CUDA profiler; a 256 MB buffer is zeroed before dispatch and before combine.
 """
 import argparse
 import json
@@ -56,14 +56,18 @@ def kernel_durations(run, iterations, kernels_per_run):
     return [times[i:i + kernels_per_run] for i in range(0, len(times), kernels_per_run)]
 
 
-def time_rank(rank, world, options, topk, weights):
+def make_buffer(group, world, options, tokens):
     import deep_ep
 
-    group = dist.new_group(list(range(world)))
+    size = deep_ep.Buffer.get_low_latency_rdma_size_hint(tokens, options.hidden, world, options.experts)
+    return deep_ep.Buffer(group, num_rdma_bytes=size, low_latency_mode=True, num_qps_per_rank=options.experts // world,
+                          explicitly_destroy=True)
+
+
+def time_case(rank, world, options, group, buffer, topk, weights):
     tokens, experts, hidden = topk.shape[1], options.experts, options.hidden
-    size = deep_ep.Buffer.get_low_latency_rdma_size_hint(tokens, hidden, world, experts)
-    buffer = deep_ep.Buffer(group, num_rdma_bytes=size, low_latency_mode=True, num_qps_per_rank=experts // world,
-                            explicitly_destroy=True)
+    # The layout depends on the number of tokens: what another case left must not look like a signal.
+    buffer.clean_low_latency_buffer(tokens, hidden, experts)
     x = torch.randn(tokens, hidden, dtype=torch.bfloat16)
     idx, w = topk[rank].cuda(), weights[rank].cuda()
     outputs = torch.randn(experts // world, world * tokens, hidden, dtype=torch.bfloat16)
@@ -103,25 +107,34 @@ def time_rank(rank, world, options, topk, weights):
     result = {"split_us": kernel_durations(split, options.iterations, 4)}
     if world == 1:
         result["fused_us"] = kernel_durations(fused, options.iterations, 2)
-    buffer.destroy()
     return result
 
 
-def worker(rank, world, options, topk, weights):
+def worker(rank, world, options, routings):
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(options.port))
     torch.cuda.set_device(0)
     torch.set_default_device("cuda")
     dist.init_process_group("gloo", rank=rank, world_size=world)
-    mine = time_rank(rank, world, options, topk, weights)
-    ranks = [None] * world
-    dist.all_gather_object(ranks, mine)
-    if rank == 0:
-        report(ranks, options)
+    group = dist.new_group(list(range(world)))
+    buffer = make_buffer(group, world, options, max(topk.shape[1] for topk, _ in routings))
+    cases = []
+    for name, (topk, weights) in zip(options.routing, routings):
+        mine = time_case(rank, world, options, group, buffer, topk, weights)
+        ranks = [None] * world
+        dist.all_gather_object(ranks, mine)
+        cases.append({"routing": os.path.basename(name), "ranks": ranks})
+        if rank == 0:
+            report(name, ranks)
+    if rank == 0 and options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"hidden": options.hidden, "cases": cases}, file)
     dist.barrier()
+    buffer.destroy()
     dist.destroy_process_group()
 
 
-def report(ranks, options):
+def report(name, ranks):
+    print(name)
     print(f"{'kernel':<16}{'median rank':>12}{'slowest':>10}  (us)")
     rows = [(name, [statistics.median(run[i] for run in r["split_us"]) for r in ranks])
             for i, name in enumerate(PHASES)]
@@ -129,24 +142,24 @@ def report(ranks, options):
         rows += [(name, [statistics.median(run[i] for run in r["fused_us"]) for r in ranks])
                  for i, name in enumerate(("dispatch", "combine"))]
     for name, values in rows:
-        print(f"{name:<16}{statistics.median(values):>12.2f}{max(values):>10.2f}")
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"routing": options.routing, "hidden": options.hidden, "ranks": ranks}, file)
+        print(f"{name:<16}{statistics.median(values):>12.2f}{max(values):>10.2f}", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("routing", help="safetensors file written by epskew gen")
+    parser.add_argument("routing", nargs="+", help="safetensors files written by epskew gen")
     parser.add_argument("--experts", type=int, default=256)
     parser.add_argument("--hidden", type=int, default=7168)
     parser.add_argument("--iterations", type=int, default=20)
     parser.add_argument("--port", type=int, default=29541)
     parser.add_argument("--json", help="write every duration of every rank")
     options = parser.parse_args()
-    topk, weights = read_routing(options.routing)
-    world = topk.shape[0]
-    mp.spawn(worker, args=(world, options, topk, weights), nprocs=world)
+    routings = [read_routing(name) for name in options.routing]
+    worlds = {topk.shape[0] for topk, _ in routings}
+    if len(worlds) != 1:
+        parser.error(f"the files have different numbers of ranks ({sorted(worlds)})")
+    world = worlds.pop()
+    mp.spawn(worker, args=(world, options, routings), nprocs=world)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+"""DeepEP's low-latency kernels and epskew's CUDA exchange on the same routing, by the same profiler clock.
+
+    compare_h200.py --build BUILD [--results bench/results] [--deepep-python python3] [--parts …]
+    compare_h200.py --page [--results bench/results]
+
+BUILD is a build folder with epskew, epskew_kernel_durations and epskew_roofline (preset cuda). DeepEP v1.2.1 must be
+importable by --deepep-python; without it its columns stay empty. Writes h200-comparison.json, h200-bench.json,
+h200-roofline.json, and the page h200-comparison.md from the first; --page writes the page alone, anew.
+"""
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+HIDDEN, EXPERTS, DEEPEP_MOST_TOPK = 7168, 256, 11
+PHASES = ("dispatch_send", "dispatch_recv", "combine_send", "combine_recv")
+PARTS = ("deepep", "epskew", "variants", "bench", "roofline")
+
+
+def case(ranks, tokens, topk=8, factor=None):
+    name = f"r{ranks}-t{tokens}-k{topk}" + (f"-f{factor:g}" if factor else "") + ".safetensors"
+    return {"routing": name, "num_ranks": ranks, "tokens_per_rank": tokens, "topk": topk, "factor": factor}
+
+
+# DeepEP's buffers for 1024 tokens on 8 ranks are more than the GPU holds.
+CASES = ([case(1, tokens) for tokens in (8, 32, 128, 512, 1024)] +
+         [case(1, 128, topk) for topk in (1, 4, 11, 16)] +
+         [case(8, 128), case(8, 128, factor=3.0)] +
+         [case(8, tokens) for tokens in (8, 32, 512, 1024)] +
+         [case(8, 128, topk) for topk in (1, 4, 11, 16)])
+
+
+def deepep_can(each):
+    return each["topk"] <= DEEPEP_MOST_TOPK and (each["num_ranks"] == 1 or each["tokens_per_rank"] <= 512)
+
+
+def run(command, timeout):
+    started = time.monotonic()
+    if not pathlib.Path(command[0]).exists() and pathlib.Path(command[0]).is_absolute():
+        sys.exit(f"{command[0]} is not there; build it, or leave its part out (--parts)")
+    done = subprocess.run([str(word) for word in command], timeout=timeout, capture_output=True, text=True)
+    print(f"{time.monotonic() - started:6.1f} s  {' '.join(str(word) for word in command)[:150]}", flush=True)
+    if done.returncode != 0:
+        print(done.stdout[-2000:] + done.stderr[-4000:], flush=True)
+    return done.returncode == 0
+
+
+def make_routings(build, folder):
+    for each in CASES:
+        law = ["--imbalance-factor", each["factor"]] if each["factor"] else []
+        if not run([build / "epskew", "gen", "--num-processes", each["num_ranks"], "--num-tokens", each["tokens_per_rank"],
+                    "--num-topk", each["topk"], "--num-experts", EXPERTS, "--num-masked", 0, "--seed", 1, *law, "-o",
+                    folder / each["routing"]], 60):
+            sys.exit(f"epskew gen cannot make {each['routing']}")
+
+
+def phase_medians(iterations, ranks, names):
+    """Median over iterations by phase and rank, of rows flattened as [phase][rank]."""
+    columns = list(zip(*iterations))
+    return {name: [round(statistics.median(columns[phase * ranks + rank]), 3) for rank in range(ranks)]
+            for phase, name in enumerate(names)}
+
+
+def run_deepep(python, folder, timeout):
+    """Medians by routing file; empty where it does not run."""
+    found = {}
+    for world in (1, 8):
+        files = [folder / each["routing"] for each in CASES if each["num_ranks"] == world and deepep_can(each)]
+        result = folder / f"deepep-{world}.json"
+        run([python, HERE / "low_latency.py", *files, "--experts", EXPERTS, "--hidden", HIDDEN, "--json", result], timeout)
+        if not result.exists():
+            continue
+        for each in json.loads(result.read_text())["cases"]:
+            medians = {"split_us": {name: [round(statistics.median(row[i] for row in rank["split_us"]), 3)
+                                           for rank in each["ranks"]] for i, name in enumerate(PHASES)}}
+            if world == 1:
+                fused = each["ranks"][0]["fused_us"]
+                medians["fused_us"] = {name: round(statistics.median(row[i] for row in fused), 3)
+                                       for i, name in enumerate(("dispatch", "combine"))}
+            found[each["routing"]] = medians
+    return found
+
+
+def epskew_medians(each):
+    ranks = each["num_ranks"]
+    split = phase_medians(each["split_us"], ranks, ("counts", *PHASES))
+    return {"digest": each["digest"], "rank_loads": each["rank_loads"], "split_us": split,
+            "fused_us": {name: round(statistics.median(row[i] for row in each["fused_us"]), 3)
+                         for i, name in enumerate(("dispatch", "combine"))}}
+
+
+def run_epskew(build, folder, cases, variants=()):
+    result = folder / ("epskew-" + "-".join(variants).replace("=", "_") + ".json")
+    words = [word for variant in variants for word in ("--variant", variant)]
+    run([build / "bench/kernel_durations/epskew_kernel_durations", *words, "--json", result,
+         *[folder / each["routing"] for each in cases]], 400)
+    if not result.exists():
+        return {}, []
+    data = json.loads(result.read_text())
+    return {each["routing"]: epskew_medians(each) for each in data["cases"]}, data["facts"]
+
+
+VARIANTS = [("dispatch=direct", "combine=pull"), ("dispatch=dedup", "combine=pull"), ("dispatch=dedup", "combine=push"),
+            ("dispatch=dedup", "combine=prereduce"), ("dispatch=direct", "combine=prereduce")]
+VARIANT_CASES = [each for each in CASES if each["num_ranks"] == 8 and each["tokens_per_rank"] == 128 and each["topk"] == 8]
+
+
+def slowest(split):
+    """Sum over phases of the slowest rank; counts are part of dispatch_send."""
+    sums = {name: split[name] for name in PHASES}
+    if "counts" in split:
+        sums["dispatch_send"] = [a + b for a, b in zip(split["counts"], split["dispatch_send"])]
+    return sum(max(ranks) for ranks in sums.values()), sum(statistics.median(ranks) for ranks in sums.values())
+
+
+def describe(each):
+    factor = f", factor {each['factor']:g}" if each["factor"] else ""
+    return f"{each['num_ranks']} rank{'s' if each['num_ranks'] > 1 else ''}, {each['tokens_per_rank']} tokens, " \
+           f"top-{each['topk']}{factor}"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def fused_row(each):
+    ours, theirs = each["epskew"]["fused_us"], (each["deepep"] or {}).get("fused_us")
+    mine = ours["dispatch"] + ours["combine"]
+    other = theirs["dispatch"] + theirs["combine"] if theirs else None
+    return [describe(each), f"{theirs['dispatch']:.1f} / {theirs['combine']:.1f}" if theirs else "not run",
+            f"{ours['dispatch']:.1f} / {ours['combine']:.1f}", f"{other / mine:.2f}" if theirs else "–"]
+
+
+def split_row(each):
+    mine, median = slowest(each["epskew"]["split_us"])
+    other = slowest(each["deepep"]["split_us"]) if each["deepep"] else None
+    return [describe(each), f"{other[0]:.1f} ({other[1]:.1f})" if other else "not run", f"{mine:.1f} ({median:.1f})",
+            f"{other[0] / mine:.2f}" if other else "–"]
+
+
+def variant_row(each):
+    split, fused = each["split_us"], each["fused_us"]
+    mine, median = slowest(split)
+    phases = [max(a + b for a, b in zip(split["counts"], split["dispatch_send"]))]
+    phases += [max(split[name]) for name in PHASES[1:]]
+    return [" ".join(each["variants"]), each["routing"].removesuffix(".safetensors"),
+            " + ".join(f"{us:.1f}" for us in phases), f"{mine:.1f} ({median:.1f})",
+            f"{fused['dispatch']:.1f} + {fused['combine']:.1f}"]
+
+
+def write_page(results):
+    data = json.loads((results / "h200-comparison.json").read_text())
+    ran = [each for each in data["cases"] if each["epskew"]]
+    single = [each for each in ran if each["num_ranks"] == 1]
+    several = [each for each in ran if each["num_ranks"] > 1]
+    ratios = [float(row[-1]) for row in [*map(fused_row, single), *map(split_row, several)] if row[-1] != "–"]
+    worst = f"The smallest ratio over all cases that both ran is {min(ratios):.2f}." if ratios else ""
+    page = f"""# DeepEP's low-latency kernels and epskew's CUDA exchange
+
+Made by `bench/peers/deepep/compare_h200.py` from [h200-comparison.json](h200-comparison.json). {data['device']}; {data['date']}.
+Hidden {HIDDEN}, {EXPERTS} experts, FP8 dispatch, BF16 combine. Kernel durations by the CUDA profiler, microseconds, medians over
+iterations, both libraries in one session on the same routing files. A 256 MB buffer is zeroed before dispatch and before
+combine. Several ranks on one GPU are an **emulation**: no link is in any of these times. {worst}
+
+## One rank, fused: dispatch / combine
+
+{table(["case", "DeepEP", "epskew", "ratio of the sums"], map(fused_row, single))}
+
+## Eight ranks, split, one after the other with the whole GPU: sum over the four phases of the slowest rank (of the median rank)
+
+DeepEP with 1024 tokens needs more memory than the GPU has, and takes at most top-{DEEPEP_MOST_TOPK}. DeepEP's fused kernels hang where
+several ranks share a GPU.
+
+{table(["case", "DeepEP", "epskew", "ratio"], map(split_row, several))}
+
+## Variants of epskew, eight ranks, 128 tokens, top-8
+
+Send + receive of dispatch, send + receive of combine, slowest rank each; their sum (of the median rank); all ranks fused in one
+launch.
+
+{table(["variant", "routing", "phases", "split", "fused"], map(variant_row, data["variants"]))}
+"""
+    (results / "h200-comparison.md").write_text(page)
+
+
+def device_of(facts):
+    return "; ".join(fact for fact in facts if fact.startswith(("GPU", "CUDA")))
+
+
+def measure(options, folder):
+    build, results, parts = options.build, options.results, options.parts
+    make_routings(build, folder)
+    deepep = run_deepep(options.deepep_python, folder, options.deepep_timeout) if "deepep" in parts else {}
+    epskew, facts = run_epskew(build, folder, CASES) if "epskew" in parts else ({}, [])
+    variants = []
+    for names in VARIANTS if "variants" in parts else ():
+        medians, _ = run_epskew(build, folder, VARIANT_CASES, names)
+        variants += [{"variants": names, "routing": routing, **each} for routing, each in medians.items()]
+    result = {"what": "medians over iterations of kernel durations by the CUDA profiler, microseconds; split_us by phase "
+                      "and rank, fused_us of one launch",
+              "device": device_of(facts), "date": time.strftime("%Y-%m-%d"), "hidden": HIDDEN, "num_experts": EXPERTS,
+              "deepep_version": "v1.2.1, return_recv_hook for split; null: not run",
+              "cases": [{**each, "epskew": epskew.get(each["routing"]), "deepep": deepep.get(each["routing"])}
+                        for each in CASES],
+              "variants": variants}
+    (results / "h200-comparison.json").write_text(json.dumps(result, indent=1) + "\n")
+    if "bench" in parts:
+        run([build / "epskew", "bench", "--backend", "cuda", "--num-experts", EXPERTS, "--imbalance-factors", 1, 2, 3,
+             "--iterations", 60, "--json", results / "h200-bench.json"], 300)
+    if "roofline" in parts:
+        run([build / "bench/roofline/epskew_roofline", "--json", results / "h200-roofline.json"], 120)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path)
+    parser.add_argument("--results", type=pathlib.Path, default=HERE.parents[1] / "results")
+    parser.add_argument("--deepep-python", default=sys.executable)
+    parser.add_argument("--deepep-timeout", type=int, default=240, help="seconds for all cases of one number of ranks")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--page", action="store_true", help="only write the page, from results that are there")
+    options = parser.parse_args()
+    if not options.page:
+        if not options.build:
+            parser.error("--build is needed to measure")
+        with tempfile.TemporaryDirectory() as folder:
+            measure(options, pathlib.Path(folder))
+    write_page(options.results)
+
+
+if __name__ == "__main__":
+    main()
