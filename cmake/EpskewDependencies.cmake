@@ -34,6 +34,12 @@ endfunction()
 
 if(NOT EPSKEW_ENABLE_MPI STREQUAL "OFF")
   set(MPI_CXX_SKIP_MPICXX ON)  # the C interface is used from C++; the deprecated C++ one would only be linked
+  if(EPSKEW_MPI)
+    find_program(EPSKEW_MPI_COMPILER mpicxx.${EPSKEW_MPI} REQUIRED)
+    find_program(EPSKEW_MPI_LAUNCHER mpiexec.${EPSKEW_MPI} REQUIRED)
+    set(MPI_CXX_COMPILER ${EPSKEW_MPI_COMPILER} CACHE FILEPATH "" FORCE)
+    set(MPIEXEC_EXECUTABLE ${EPSKEW_MPI_LAUNCHER} CACHE FILEPATH "" FORCE)
+  endif()
   find_package(MPI QUIET COMPONENTS CXX)
 endif()
 epskew_optional("${EPSKEW_ENABLE_MPI}" "${MPI_CXX_FOUND}" "MPI" "install libopenmpi-dev" EPSKEW_HAVE_MPI)
