@@ -34,13 +34,23 @@ endfunction()
 
 if(NOT EPSKEW_ENABLE_MPI STREQUAL "OFF")
   set(MPI_CXX_SKIP_MPICXX ON)  # the C interface is used from C++; the deprecated C++ one would only be linked
-  if(EPSKEW_MPI)
+  if(EPSKEW_MPI STREQUAL "smpi")
+    # The program becomes a library that SimGrid loads once for each rank; see docs/simulation.md.
+    find_path(EPSKEW_SMPI_INCLUDE smpi/mpi.h REQUIRED)
+    find_library(EPSKEW_SIMGRID simgrid REQUIRED)
+    add_library(MPI::MPI_CXX INTERFACE IMPORTED)
+    set_target_properties(MPI::MPI_CXX PROPERTIES INTERFACE_LINK_LIBRARIES ${EPSKEW_SIMGRID}
+      INTERFACE_INCLUDE_DIRECTORIES "${EPSKEW_SMPI_INCLUDE};${EPSKEW_SMPI_INCLUDE}/smpi")
+    set(MPI_CXX_FOUND ON)
+  elseif(EPSKEW_MPI)
     find_program(EPSKEW_MPI_COMPILER mpicxx.${EPSKEW_MPI} REQUIRED)
     find_program(EPSKEW_MPI_LAUNCHER mpiexec.${EPSKEW_MPI} REQUIRED)
     set(MPI_CXX_COMPILER ${EPSKEW_MPI_COMPILER} CACHE FILEPATH "" FORCE)
     set(MPIEXEC_EXECUTABLE ${EPSKEW_MPI_LAUNCHER} CACHE FILEPATH "" FORCE)
   endif()
-  find_package(MPI QUIET COMPONENTS CXX)
+  if(NOT EPSKEW_MPI STREQUAL "smpi")
+    find_package(MPI QUIET COMPONENTS CXX)
+  endif()
 endif()
 epskew_optional("${EPSKEW_ENABLE_MPI}" "${MPI_CXX_FOUND}" "MPI" "install libopenmpi-dev" EPSKEW_HAVE_MPI)
 

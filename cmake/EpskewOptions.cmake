@@ -5,7 +5,7 @@ option(EPSKEW_SELF_CONTAINED "Compile fmt in instead of linking it, for a progra
 option(EPSKEW_CONTRACTS "Check internal contracts (EPSKEW_EXPECT, EPSKEW_ASSERT) at run time" OFF)
 set(EPSKEW_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize= (address,undefined or thread)")
 set(EPSKEW_ENABLE_MPI AUTO CACHE STRING "The MPI backend and peers: AUTO, ON or OFF")
-set(EPSKEW_MPI "" CACHE STRING "Which MPI where several are installed: openmpi or mpich (its mpicxx.NAME and mpiexec.NAME); empty: the system's")
+set(EPSKEW_MPI "" CACHE STRING "Which MPI where several are installed: openmpi or mpich (its mpicxx.NAME and mpiexec.NAME), smpi (SimGrid's simulator); empty: the system's")
 set(EPSKEW_ENABLE_CUDA AUTO CACHE STRING "The CUDA backend: AUTO, ON or OFF")
 set(EPSKEW_ENABLE_PYTHON OFF CACHE STRING "The Python package's compiled module: AUTO, ON or OFF")
 set_property(CACHE EPSKEW_ENABLE_MPI EPSKEW_ENABLE_CUDA EPSKEW_ENABLE_PYTHON PROPERTY STRINGS AUTO ON OFF)

@@ -192,6 +192,7 @@ BenchPlan plan_of(const BenchFlags& flags, const std::vector<std::string>& argv)
   plan.round.seed = flags.workload.seed;
   plan.link_gb_per_s = link_bandwidth_of(flags);
   plan.hidden = checked_hidden(flags.workload);
+  if (flags.workload.ranks_per_node) plan.ranks_per_node = static_cast<int>(*flags.workload.ranks_per_node);
   if (flags.trace.trace.empty()) {
     plan_generated(flags, bench);
   } else {

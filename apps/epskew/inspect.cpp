@@ -19,6 +19,7 @@ struct InspectFlags {
   std::vector<int> num_processes;
   std::optional<int> num_experts;
   std::optional<int> num_topk;
+  std::optional<int> ranks_per_node;
   std::optional<std::string> placement;
   std::uint64_t seed = 0;
   std::string json;
@@ -82,6 +83,7 @@ InspectionReport make_report(const InspectFlags& flags) {
     report.load = count_load(report.routing->table);
   }
   report.layers = inspect_all(flags, report.trace, ranks_of(flags, report));
+  if (flags.ranks_per_node) inspect_nodes(report.layers, *flags.ranks_per_node);
   return report;
 }
 
@@ -104,6 +106,8 @@ void add_inspect(CLI::App& app) {
       ->add_option("--num-processes", flags->num_processes,
                    "numbers of ranks, e.g. 8,16,32 [a routing file's own; else 8,16,32]")
       ->delimiter(',');
+  command->add_option("--ranks-per-node", flags->ranks_per_node,
+                      "consecutive ranks that share a node: show the loads of nodes too");
   command->add_option("--num-experts", flags->num_experts, "experts, where the trace does not say");
   command->add_option("--num-topk", flags->num_topk, "experts of a token, where the trace does not say");
   command->add_option("--placement", flags->placement,

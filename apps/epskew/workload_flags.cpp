@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "epskew/support/error.hpp"
+#include "epskew/support/launcher.hpp"
 #include "epskew/support/memory.hpp"
 #include "epskew/trace/matrix_file.hpp"
 #include "epskew/workload/law_file.hpp"
@@ -146,7 +147,9 @@ void set_pattern(const WorkloadFlags& flags, WorkloadSpec& spec) {
                                   {"k-hot", Pattern::k_hot},
                                   {"rotating", Pattern::rotating},
                                   {"burst", Pattern::burst},
-                                  {"matrix", Pattern::matrix}});
+                                  {"matrix", Pattern::matrix},
+                                  {"skew-in-nodes", Pattern::skew_in_nodes},
+                                  {"skew-across-nodes", Pattern::skew_across_nodes}});
   if (spec.pattern == Pattern::k_hot) {  // the default of 32 is too many for a small shape of another pattern
     spec.hot_experts = checked(flags.hot_experts, 1, spec.num_experts, "--hot-experts");
   }
@@ -198,12 +201,19 @@ void add_workload_flags(CLI::App& command, WorkloadFlags& flags) {
       "family of the loads: uniform, lognormal, gamma, powerlaw, weibull, exprank [lognormal]");
   add("--law", flags.law, "law file written by fit, instead of a family");
   add("--law-level", flags.law_level, "what the law is about: rank or expert [rank]");
+  add("--imbalance-level", flags.imbalance_level,
+      "what the imbalance factor is exact over: rank, or node (its ranks are then equal)")
+      ->capture_default_str();
+  add("--ranks-per-node", flags.ranks_per_node,
+      "consecutive ranks that share a node, for loads by node [as many as mpirun started on this one]");
   add("--placement", flags.placement,
       "where experts live: contiguous, spread, random or a placement file [contiguous]");
   add("--sampling", flags.sampling, "exact, or multinomial as DeepEP #393 draws")->capture_default_str();
   add("--num-masked", flags.num_masked, "selections of every rank set to -1")->capture_default_str();
   add("--hot-rank", flags.hot_rank, "the rank with the largest load [chosen by the seed]");
-  add("--pattern", flags.pattern, "none, hot-rank, k-hot, rotating, burst or matrix")->capture_default_str();
+  add("--pattern", flags.pattern,
+      "none, hot-rank, k-hot, rotating, burst, matrix, skew-in-nodes or skew-across-nodes")
+      ->capture_default_str();
   add("--hot-experts", flags.hot_experts, "k-hot: how many experts are hot")->capture_default_str();
   add("--hot-fraction", flags.hot_fraction, "k-hot: share of the selections they receive")
       ->capture_default_str();
@@ -247,6 +257,13 @@ Placement placement_of(const WorkloadFlags& flags, int num_experts, int num_rank
   return read_placement(name, num_experts);
 }
 
+int ranks_per_node_of(const WorkloadFlags& flags, int num_ranks) {
+  if (flags.ranks_per_node) return checked(*flags.ranks_per_node, 1, num_ranks, "--ranks-per-node");
+  const auto process = launched_process();
+  const int started = process ? process->ranks_per_node.value_or(0) : 0;
+  return started > 0 && num_ranks % started == 0 ? started : 0;
+}
+
 WorkloadSpec to_spec(const WorkloadFlags& flags, std::optional<double> factor) {
   const Shape shape = shape_of(flags);
   if (factor && !(*factor >= 1 && std::isfinite(*factor))) {
@@ -266,6 +283,10 @@ WorkloadSpec to_spec(const WorkloadFlags& flags, std::optional<double> factor) {
   spec.sampling = choose<Sampling>("--sampling", flags.sampling,
                                    {{"exact", Sampling::exact}, {"multinomial", Sampling::multinomial}});
   if (flags.hot_rank) spec.hot_rank = checked(*flags.hot_rank, 0, shape.num_ranks() - 1, "--hot-rank");
+  spec.imbalance_level =
+      choose<ImbalanceLevel>("--imbalance-level", flags.imbalance_level,
+                             {{"rank", ImbalanceLevel::rank}, {"node", ImbalanceLevel::node}});
+  spec.ranks_per_node = ranks_per_node_of(flags, shape.num_ranks());
   set_law(flags, spec);
   set_pattern(flags, spec);
   set_placement(flags, spec);

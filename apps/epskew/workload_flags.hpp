@@ -27,6 +27,8 @@ struct WorkloadFlags {
   std::optional<std::string> distribution;
   std::string law;
   std::optional<std::string> law_level;
+  std::string imbalance_level = "rank";
+  std::optional<std::int64_t> ranks_per_node;
   std::optional<std::string> placement;
   std::string sampling = "exact";
   std::int64_t num_masked = 10;
@@ -66,6 +68,10 @@ int checked_hidden(const WorkloadFlags& flags);
 
 /// The placement that --placement names (contiguous where unset), for `num_experts` experts.
 Placement placement_of(const WorkloadFlags& flags, int num_experts, int num_ranks);
+
+/// Consecutive ranks that share a node: --ranks-per-node, else as many as an MPI launcher started on this
+/// node, else 0 for unknown. A launcher's number that does not divide the ranks counts as unknown.
+int ranks_per_node_of(const WorkloadFlags& flags, int num_ranks);
 
 /// What the flags ask for at one imbalance factor; unset: uniform random routing, or the law's or pattern's
 /// own shape. Throws UsageError as shape_of does, and for unknown names, flags that contradict each other and

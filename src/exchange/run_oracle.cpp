@@ -16,6 +16,7 @@ class Verdict {
 };
 
 void check_and_compute(Exchange& exchange, const Oracle& oracle, int batch, Verdict& verdict) {
+  if (!exchange.holds_data()) return;
   const auto ranks = exchange.local_ranks();
   for (int local = 0; local < static_cast<int>(ranks.size()); ++local) {
     const int rank = ranks[static_cast<std::size_t>(local)];
@@ -31,6 +32,7 @@ void check_and_compute(Exchange& exchange, const Oracle& oracle, int batch, Verd
 }
 
 void check_combined(Exchange& exchange, const Oracle& oracle, int batch, Verdict& verdict) {
+  if (!exchange.holds_data()) return;
   const auto ranks = exchange.local_ranks();
   for (int local = 0; local < static_cast<int>(ranks.size()); ++local) {
     verdict.add(

@@ -32,6 +32,7 @@ class RankRound {
 
   // Only looks: a rank that stopped here would leave the others waiting for it.
   void check_timed_dispatch() {
+    if (!exchange_.holds_data()) return;
     const auto ranks = exchange_.local_ranks();
     for (int local = 0; !timed_ && local < static_cast<int>(ranks.size()); ++local) {
       timed_ =

@@ -18,7 +18,8 @@ constexpr std::string_view head =
     "cost_ratio,cost_low,cost_high,oracle_before,oracle_after,"
     "backend,num_ranks,num_experts,topk,hidden,dispatch_format,combine_format,"
     "emulation_gpus,link_model_bytes,link_model_us,"
-    "kernel_iterations,kernel_slowest_mean_us,kernel_slowest_p50_us\n";
+    "kernel_iterations,kernel_slowest_mean_us,kernel_slowest_p50_us,"
+    "simulator,imbalance_level,node_factor\n";
 
 // RFC 4180: quoted where it holds a separator.
 std::string quoted(std::string_view text) {
@@ -132,6 +133,9 @@ std::string row_of(const Record& record, const RoundRecord& round, Phase which) 
   row.add(std::string_view(config.combine_format));
   add_model(row, record, round, phase);
   add_kernels(row, round.kernel_timing[static_cast<std::size_t>(which)]);
+  row.add(record.simulation ? std::optional(record.simulation->simulator) : std::nullopt);
+  row.add(std::string_view(round.imbalance_level));
+  row.add(round.node_load ? std::optional(round.node_load->factor) : std::nullopt);
   return row.line();
 }
 

@@ -8,11 +8,12 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* schema_version = "1.0.0";
+constexpr const char* schema_version = "1.1.0";
 
 json rank_json(const RankInspection& at) {
   return {{"num_ranks", at.num_ranks},
           {"rank", at.rank},
+          {"node", at.node},
           {"message", at.message},
           {"hot_over_others", at.hot_over_others},
           {"uniform_floor", at.uniform_floor}};

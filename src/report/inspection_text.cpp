@@ -92,6 +92,13 @@ std::string summary_table(const std::vector<LayerInspection>& layers) {
             ranks, layers,
             [i](const LayerInspection& layer) -> const LoadMetrics& { return layer.ranks[i].rank; }),
         "-", mean_of(layers, i, &RankInspection::uniform_floor));
+    if (layers.front().ranks[i].node) {
+      const std::size_t nodes = layers.front().ranks[i].node->loads.size();
+      add(summary_cells(
+              fmt::format("{}, {} nodes", ranks, nodes), layers,
+              [i](const LayerInspection& layer) -> const LoadMetrics& { return *layer.ranks[i].node; }),
+          "-", "-");
+    }
     if (!layers.front().ranks[i].message) continue;
     add(summary_cells(
             ranks + ", messages", layers,

@@ -17,9 +17,10 @@ namespace {
 using nlohmann::json;
 
 // Members in the order a reader wants them; rounds follow.
-constexpr std::array head = {"schema_version", "tool",   "command",  "argv",      "created",
-                             "host",           "cpu",    "gpu",      "driver",    "libraries",
-                             "build",          "config", "topology", "emulation", "link_assumption"};
+constexpr std::array head = {"schema_version", "tool",      "command",    "argv",
+                             "created",        "host",      "cpu",        "gpu",
+                             "driver",         "libraries", "build",      "config",
+                             "topology",       "emulation", "simulation", "link_assumption"};
 
 struct SchemaVersion {
   int major = -1;

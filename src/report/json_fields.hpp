@@ -80,7 +80,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ConfigRecord, num_ranks, num_experts, topk, h
                                    tokens_per_rank, dispatch_format, combine_format, backend, variants,
                                    backend_facts, micro_batches, timeout_ms, iterations, warmup, passes,
                                    flush_cache, flush_bytes, clock, distribution, imbalance_factors,
-                                   num_masked, seed, trace)
+                                   num_masked, ranks_per_node, seed, trace)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LinkRecord, from, to, latency_us, gb_per_s)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TopologyRecord, hosts, node_of_rank, cores, sockets, links)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkloadRecord, distribution, parameters, seed, digest, feasible_max,
@@ -95,6 +95,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BandwidthRecord, send_logical, hot_receive, w
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CostRecord, ratio, low, high, reference, phases)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MemoryRecord, reserved_bytes, touched_bytes, tensor_bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EmulationRecord, num_devices, num_ranks)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SimulationRecord, simulator, platform, payload_folded)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LinkAssumptionRecord, gb_per_s, source)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LinkTimeRecord, bytes, us)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MisalignmentRecord, samples_us, max_over_ranks)
@@ -146,6 +147,7 @@ inline void from_phase_names(const nlohmann::json& named, PhaseRecords& phases) 
 inline void to_json(nlohmann::json& out, const RoundRecord& round) {
   out = {{"label", round.label},
          {"target_factor", round.target_factor},
+         {"imbalance_level", round.imbalance_level},
          {"workload", round.workload},
          {"load", round.load},
          {"oracle", round.oracle},
@@ -172,6 +174,7 @@ inline void from_json(const nlohmann::json& in, RoundRecord& round) {
   in.at("memory").get_to(round.memory);
   in.at("misalignment").get_to(round.misalignment);
   get_since(in, "node_load", round.node_load);
+  if (in.contains("imbalance_level")) in.at("imbalance_level").get_to(round.imbalance_level);  // since 1.4
   if (in.contains("link_model")) in.at("link_model").get_to(round.link_model);  // since 1.3
   if (in.contains("kernel_timing"))
     from_phase_names(in.at("kernel_timing"), round.kernel_timing);                 // since 1.4
@@ -193,6 +196,7 @@ inline void to_json(nlohmann::json& out, const Record& record) {
          {"config", record.config},
          {"topology", record.topology},
          {"emulation", record.emulation},
+         {"simulation", record.simulation},
          {"link_assumption", record.link_assumption},
          {"rounds", record.rounds}};
 }
@@ -210,11 +214,15 @@ inline void from_json(const nlohmann::json& in, Record& record) {
   in.at("libraries").get_to(record.libraries);
   in.at("build").get_to(record.build);
   nlohmann::json config = in.at("config");
-  if (config.is_object()) config.emplace("passes", 1);  // since 1.2; an earlier run was one pass
+  if (config.is_object()) {
+    config.emplace("passes", 1);                // since 1.2; an earlier run was one pass
+    config.emplace("ranks_per_node", nullptr);  // since 1.4
+  }
   config.get_to(record.config);
   in.at("rounds").get_to(record.rounds);
   get_since(in, "topology", record.topology);                // since 1.1
   get_since(in, "emulation", record.emulation);              // since 1.3
+  get_since(in, "simulation", record.simulation);            // since 1.4
   get_since(in, "link_assumption", record.link_assumption);  // since 1.3
 }
 

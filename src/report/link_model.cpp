@@ -46,6 +46,14 @@ std::map<std::string, LinkTimeRecord> link_times(const RoutingLoad& load,
   return {{"dispatch", time(there)}, {"combine", time(back)}, {"dispatch_combine", time(there + back)}};
 }
 
+std::string simulation_text(const Record& record) {
+  if (!record.simulation) return "";
+  return fmt::format(
+      "all times are computed by {} for {}; none was measured{}", record.simulation->simulator,
+      record.simulation->platform,
+      record.simulation->payload_folded ? " (rows held no data, the oracle did not look)" : "");
+}
+
 std::string emulation_text(const Record& record) {
   if (!record.emulation) return "";
   return fmt::format("{} rank{} on {} GPU{}; no measured time holds a link between GPUs",

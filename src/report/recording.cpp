@@ -53,6 +53,7 @@ ConfigRecord describe_config(const Runner& runner, const SessionPlan& plan) {
   config.distribution = plan.distribution;
   config.imbalance_factors = plan.factors;
   config.num_masked = plan.num_masked;
+  if (plan.ranks_per_node > 0) config.ranks_per_node = plan.ranks_per_node;
   config.seed = plan.round.seed;
   config.trace = plan.trace;
   return config;
@@ -97,6 +98,11 @@ Recording::Recording(const SessionPlan& plan, const Runner& runner)
       verdicts_(plan.rounds.size(), OracleRecord{"passed", "passed"}) {
   record_.topology = topology_of(runner.world);
   record_.emulation = emulation_of(runner.world, record_.config.num_ranks);
+  if (runner.world.simulation) {
+    const Simulation& simulation = *runner.world.simulation;
+    record_.simulation =
+        SimulationRecord{simulation.simulator, simulation.platform, simulation.payload_folded};
+  }
   record_.link_assumption = link_assumption_of(runner.world, plan);
   for (const auto& [name, value] : runner.world.variants) {
     record_.config.variants[name] = value;
@@ -115,7 +121,9 @@ const RoundRecord* Recording::add(const Visit& visit, RoundResult result, const 
   record_.rounds.push_back(make_round_record(plan_.rounds[visit.round], whole, plan_.hidden, options_));
   RoundRecord& round = record_.rounds.back();
   round.oracle = verdict;
-  if (record_.topology) add_node_load(round, record_.topology->node_of_rank);
+  if (record_.simulation && record_.simulation->payload_folded) round.oracle = {};
+  const std::vector<int> nodes = nodes_of(record_);
+  if (!nodes.empty()) add_node_load(round, nodes);
   if (record_.link_assumption) {
     round.link_model = link_times(round.load, round.bandwidth.wire_basis, plan_.hidden, options_,
                                   record_.link_assumption->gb_per_s);

@@ -90,6 +90,7 @@ RoundRecord make_round_record(const PlannedRound& planned, const RoundResult& re
   RoundRecord record;
   record.label = planned.label;
   record.target_factor = planned.target_factor;
+  record.imbalance_level = workload.imbalance_level == ImbalanceLevel::node ? "node" : "rank";
   record.workload = {workload.distribution,  workload.parameters,   workload.seed,
                      digest(workload.table), workload.feasible_max, workload.uniform_floor};
   record.load = count_load(workload.table);
@@ -106,6 +107,21 @@ RoundRecord make_round_record(const PlannedRound& planned, const RoundResult& re
         MisalignmentRecord{result.misalignment, summarise(slowest_rank(result.misalignment))};
   }
   return record;
+}
+
+std::vector<int> nodes_of(const Record& record) {
+  if (record.config.ranks_per_node) {
+    std::vector<int> nodes(static_cast<std::size_t>(record.config.num_ranks));
+    for (std::size_t rank = 0; rank < nodes.size(); ++rank)
+      nodes[rank] = static_cast<int>(rank) / *record.config.ranks_per_node;
+    return nodes;
+  }
+  return record.topology ? record.topology->node_of_rank : std::vector<int>{};
+}
+
+double realised_factor(const RoundRecord& round) {
+  return round.imbalance_level == "node" && round.node_load ? round.node_load->factor
+                                                            : round.load.rank.factor;
 }
 
 void add_node_load(RoundRecord& round, const std::vector<int>& node_of_rank) {

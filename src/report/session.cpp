@@ -116,6 +116,11 @@ void validate(const SessionPlan& plan) {
         plan.passes, plan.round.iterations, plan.round.iterations));
   }
   const RoutingTable& first = plan.rounds.front().workload.table;
+  if (plan.ranks_per_node > 0 && first.num_ranks() % plan.ranks_per_node != 0) {
+    throw UsageError(
+        fmt::format("--ranks-per-node {} does not divide {} ranks (nodes are of one size); choose a divisor",
+                    plan.ranks_per_node, first.num_ranks()));
+  }
   for (const PlannedRound& round : plan.rounds) {
     const RoutingTable& table = round.workload.table;
     if (table.num_ranks() != first.num_ranks() || table.num_experts != first.num_experts ||

@@ -22,7 +22,7 @@ constexpr double bar_per_unit = 20;  // characters for a cost of 1
 constexpr std::size_t longest_bar = 60;
 
 std::string row_label(const RoundRecord& round) {
-  return fmt::format("{} ({:.2f})", round.label, round.load.rank.factor);
+  return fmt::format("{} ({:.2f})", round.label, realised_factor(round));
 }
 
 std::string optional_cell(const std::optional<double>& value, int decimals) {
@@ -83,18 +83,24 @@ std::string distribution_table(const Record& record) {
   return "\nPer-rank token distribution (selections a rank receives, after masking)\n" + table.render();
 }
 
+std::string node_words(const Record& record) {
+  if (record.config.ranks_per_node)
+    return fmt::format("a node is {} consecutive ranks", *record.config.ranks_per_node);
+  return "a node is a set of ranks that share memory";
+}
+
 // Imbalance as the network between the nodes sees it, and the skew that is left inside the hot node.
 std::string node_table(const Record& record) {
   TextTable table(
       {"target (real)", "max", "min", "mean", "factor", "hot node", "hot rank x its node's mean"});
   bool any = false;
+  const std::vector<int> nodes = nodes_of(record);
   for (const RoundRecord& round : record.rounds) {
-    if (!round.node_load || !record.topology) continue;
+    if (!round.node_load || nodes.empty()) continue;
     any = true;
     const LoadMetrics& load = *round.node_load;
     const auto hot_rank = static_cast<std::size_t>(round.load.rank.hot);
-    const int node = record.topology->node_of_rank[hot_rank];
-    const auto& nodes = record.topology->node_of_rank;
+    const int node = nodes[hot_rank];
     const auto ranks = static_cast<double>(std::count(nodes.begin(), nodes.end(), node));
     const double mean = static_cast<double>(load.loads[static_cast<std::size_t>(node)]) / ranks;
     table.row({row_label(round), fmt::format("{}", load.max), fmt::format("{}", load.min),
@@ -102,8 +108,7 @@ std::string node_table(const Record& record) {
                fmt::format("{}", load.hot),
                mean > 0 ? fmt::format("{:.2f}", static_cast<double>(round.load.rank.max) / mean) : "-"});
   }
-  return any ? "\nPer-node token distribution (a node is a set of ranks that share memory)\n" + table.render()
-             : "";
+  return any ? fmt::format("\nPer-node token distribution ({})\n{}", node_words(record), table.render()) : "";
 }
 
 std::string link_table(const Record& record) {
@@ -115,6 +120,12 @@ std::string link_table(const Record& record) {
                fmt::format("{:.1f}", link.latency_us), fmt::format("{:.3f}", link.gb_per_s)});
   }
   return "\nLinks, measured before the run\n" + table.render();
+}
+
+/// What a reader must know about every time.
+const char* kind_of_time(const Record& record) {
+  if (record.simulation) return ", simulated";
+  return record.emulation ? ", emulation" : "";
 }
 
 /// "model" columns: MB of the busiest link direction, and their time.
@@ -149,8 +160,7 @@ std::string phase_table(const Record& record, Phase phase) {
     }
     table.row(std::move(cells));
   }
-  return fmt::format("\n{} (us{})\n{}", title_of(phase), record.emulation ? ", emulation" : "",
-                     table.render());
+  return fmt::format("\n{} (us{})\n{}", title_of(phase), kind_of_time(record), table.render());
 }
 
 std::string halves_table(const Record& record) {
@@ -170,9 +180,7 @@ std::string halves_table(const Record& record) {
       table.row(std::move(cells));
     }
   }
-  return any ? fmt::format("\nSend and receive apart (us{})\n{}", record.emulation ? ", emulation" : "",
-                           table.render())
-             : "";
+  return any ? fmt::format("\nSend and receive apart (us{})\n{}", kind_of_time(record), table.render()) : "";
 }
 
 /// What the library's own kernels take, where something saw them; iterations of their own.
@@ -261,6 +269,7 @@ std::string describe_run(const Record& record) {
   }
   if (config.trace) text += "replay of " + *config.trace + '\n';
   if (record.emulation) text += "emulation: " + emulation_text(record) + '\n';
+  if (record.simulation) text += "simulated: " + simulation_text(record) + '\n';
   if (record.link_assumption) text += "link model: " + link_model_text(record) + '\n';
   return text;
 }

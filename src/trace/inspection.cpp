@@ -1,5 +1,7 @@
 #include "epskew/trace/inspection.hpp"
 
+#include <fmt/format.h>
+
 #include <numeric>
 
 #include "epskew/support/error.hpp"
@@ -61,7 +63,28 @@ RankInspection inspect_ranks(const Trace& trace, const TraceLayer& layer, int nu
   return inspection;
 }
 
+LoadMetrics node_loads(const std::vector<std::int64_t>& rank_loads, int ranks_per_node) {
+  std::vector<std::int64_t> loads(rank_loads.size() / static_cast<std::size_t>(ranks_per_node), 0);
+  for (std::size_t rank = 0; rank < rank_loads.size(); ++rank) {
+    loads[rank / static_cast<std::size_t>(ranks_per_node)] += rank_loads[rank];
+  }
+  return measure_loads(loads);
+}
+
 }  // namespace
+
+void inspect_nodes(std::vector<LayerInspection>& layers, int ranks_per_node) {
+  for (LayerInspection& layer : layers) {
+    for (RankInspection& at : layer.ranks) {
+      if (ranks_per_node < 1 || at.num_ranks % ranks_per_node != 0) {
+        throw UsageError(fmt::format(
+            "--ranks-per-node {} does not divide {} ranks (nodes are of one size); choose a divisor",
+            ranks_per_node, at.num_ranks));
+      }
+      at.node = node_loads(at.rank.loads, ranks_per_node);
+    }
+  }
+}
 
 std::vector<LayerInspection> inspect(const Trace& trace, std::span<const int> num_ranks,
                                      const std::optional<Placement>& placement) {

@@ -51,6 +51,10 @@ std::string_view name_of(Pattern pattern) {
       return "burst";
     case Pattern::matrix:
       return "matrix";
+    case Pattern::skew_in_nodes:
+      return "skew-in-nodes";
+    case Pattern::skew_across_nodes:
+      return "skew-across-nodes";
   }
   return "";
 }
@@ -60,6 +64,8 @@ std::string spec_json(const WorkloadSpec& spec, const Workload& workload) {
                      {"topk", spec.topk},
                      {"tokens_per_rank", spec.tokens_per_rank},
                      {"factor", or_null(spec.factor)},
+                     {"imbalance_level", spec.imbalance_level == ImbalanceLevel::node ? "node" : "rank"},
+                     {"ranks_per_node", spec.ranks_per_node},
                      {"law", law_json(spec)},
                      {"pattern", pattern_json(spec)},
                      {"num_masked", spec.num_masked},

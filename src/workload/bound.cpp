@@ -32,7 +32,8 @@ std::int64_t hot_load(const WorkloadSpec& spec, const Capacity& capacity, double
   if (factor > bound * (1.0 + rounding)) {
     refuse_factor(
         factor, bound,
-        fmt::format("{} ranks of {} experts can take at most {:.2f} at top-{}", spec.num_ranks(),
+        fmt::format("{} {} of {} experts can take at most {:.2f} at top-{}", spec.num_ranks(),
+                    spec.imbalance_level == ImbalanceLevel::node ? "nodes" : "ranks",
                     spec.num_experts / spec.num_ranks(), std::floor(bound * 100.0) / 100.0, spec.topk));
   }
   const std::int64_t selections = capacity.selections();

@@ -13,6 +13,7 @@
 #include "workload/law.hpp"
 #include "workload/matrix.hpp"
 #include "workload/multinomial.hpp"
+#include "workload/node_level.hpp"
 #include "workload/planned_counts.hpp"
 #include "workload/rows.hpp"
 #include "workload/spec_check.hpp"
@@ -37,6 +38,10 @@ std::string_view name_of(Pattern pattern) {
       return "burst";
     case Pattern::matrix:
       return "matrix";
+    case Pattern::skew_in_nodes:
+      return "skew_in_nodes";
+    case Pattern::skew_across_nodes:
+      return "skew_across_nodes";
     case Pattern::none:
       break;
   }
@@ -45,6 +50,7 @@ std::string_view name_of(Pattern pattern) {
 
 PlannedCounts plan(const WorkloadSpec& spec, const Capacity& capacity, double evenness) {
   if (spec.pattern == Pattern::k_hot) return plan_k_hot(spec, capacity);
+  if (spec.pattern == Pattern::skew_in_nodes) return plan_skew_in_nodes(spec, capacity);
   if (spec.level == LawLevel::rank) return plan_rank_level(spec, capacity, evenness);
   return plan_expert_level(spec, capacity);
 }
@@ -113,8 +119,11 @@ Workload generate(const WorkloadSpec& asked) {
   const Capacity capacity(degrees, spec.topk);
   Workload workload;
   workload.seed = spec.seed;
-  workload.feasible_max = feasible_factor(spec, capacity);
-  workload.uniform_floor = uniform_floor(spec, capacity.selections());
+  const WorkloadSpec places = factor_places(spec);
+  workload.imbalance_level = spec.imbalance_level;
+  workload.feasible_max = spec.pattern == Pattern::skew_in_nodes ? feasible_skew_in_nodes(spec, capacity)
+                                                                 : feasible_factor(places, capacity);
+  workload.uniform_floor = uniform_floor(places, capacity.selections());
   workload.table = empty_table(spec.num_experts, spec.topk, spec.tokens_per_rank);
   route(spec, {workload.table.topk_idx, degrees, spec.topk}, capacity, workload);
   if (spec.pattern != Pattern::none) workload.distribution = name_of(spec.pattern);

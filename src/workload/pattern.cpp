@@ -13,8 +13,7 @@ namespace epskew {
 namespace {
 
 void check_pattern(const WorkloadSpec& spec) {
-  const bool hot_rank = spec.pattern == Pattern::hot_rank || spec.pattern == Pattern::rotating ||
-                        spec.pattern == Pattern::burst;
+  const bool hot_rank = spec.pattern != Pattern::k_hot && spec.pattern != Pattern::matrix;
   if (hot_rank && !spec.factor) {
     throw UsageError(
         "a hot-rank pattern has no imbalance factor (it says how hot); give one with --imbalance-factors");
@@ -63,6 +62,7 @@ WorkloadSpec resolve_pattern(const WorkloadSpec& spec) {
   WorkloadSpec resolved = spec;
   resolved.family = Family::uniform;
   resolved.level = LawLevel::rank;
+  if (spec.pattern == Pattern::skew_across_nodes) resolved.imbalance_level = ImbalanceLevel::node;
   if (spec.pattern == Pattern::rotating) {
     resolved.hot_rank = (rank_order(spec).front() + spec.step) % spec.num_ranks();
   }

@@ -30,9 +30,9 @@ PlannedCounts plan_expert_level(const WorkloadSpec& spec, const Capacity& capaci
 /// hot_experts random experts share hot_fraction of the selections evenly, the others the rest.
 PlannedCounts plan_k_hot(const WorkloadSpec& spec, const Capacity& capacity);
 
-/// hot_rank, rotating and burst as a spec of the uniform family with a factor and, for rotating, a hot rank;
-/// other specs as they are. Throws UsageError for a pattern without the factor it needs, or with one it has
-/// no use for.
+/// hot_rank, rotating, burst and skew_across_nodes as a spec of the uniform family with a factor and, for
+/// rotating, a hot rank; other specs as they are. Throws UsageError for a pattern without the factor it
+/// needs, or with one it has no use for.
 WorkloadSpec resolve_pattern(const WorkloadSpec& spec);
 
 /// Ranks from the hottest to the coldest: random by the seed, but for a hot rank that is fixed.

@@ -8,6 +8,7 @@
 #include "workload/expert_loads.hpp"
 #include "workload/group_deal.hpp"
 #include "workload/law.hpp"
+#include "workload/node_level.hpp"
 #include "workload/planned_counts.hpp"
 #include "workload/rank_loads.hpp"
 #include "workload/streams.hpp"
@@ -55,16 +56,19 @@ std::vector<int> rank_order(const WorkloadSpec& spec) {
 }
 
 PlannedCounts plan_rank_level(const WorkloadSpec& spec, const Capacity& capacity, double evenness) {
+  const WorkloadSpec places = factor_places(spec);
   const Law shaped = Law::of_shape(spec);
-  const double factor = spec.factor ? *spec.factor : shaped.curve(spec.num_ranks()).back();
-  const std::int64_t hot = hot_load(spec, capacity, factor);
-  const Law law = spec.factor ? Law::of_factor(spec, factor, spec.num_ranks()) : shaped;
+  const double factor = spec.factor ? *spec.factor : shaped.curve(places.num_ranks()).back();
+  const std::int64_t hot = hot_load(places, capacity, factor);
+  const Law law = spec.factor ? Law::of_factor(spec, factor, places.num_ranks()) : shaped;
   const int experts_per_rank = spec.num_experts / spec.num_ranks();
-  const std::vector<int> order = order_for(spec, capacity, hot);
+  const std::vector<int> order = order_for(places, capacity, hot);
   const std::vector<std::int64_t> descending = rank_loads(
-      capacity, even_out(law.curve(spec.num_ranks()), evenness), hot, reachable_experts(spec, order[0]));
-  std::vector<std::int64_t> loads(descending.size());
-  for (std::size_t i = 0; i < loads.size(); ++i) loads[static_cast<std::size_t>(order[i])] = descending[i];
+      capacity, even_out(law.curve(places.num_ranks()), evenness), hot, reachable_experts(places, order[0]));
+  std::vector<std::int64_t> by_place(descending.size());
+  for (std::size_t i = 0; i < by_place.size(); ++i)
+    by_place[static_cast<std::size_t>(order[i])] = descending[i];
+  const std::vector<std::int64_t> loads = split_evenly(by_place, spec.num_ranks() / places.num_ranks());
   const std::vector<double> curve = law.curve(experts_per_rank);
   std::vector<double> weights;
   weights.reserve(static_cast<std::size_t>(spec.num_experts));

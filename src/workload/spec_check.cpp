@@ -103,6 +103,35 @@ void check_law(const WorkloadSpec& spec) {
   }
 }
 
+bool speaks_of_nodes(const WorkloadSpec& spec) {
+  return spec.imbalance_level == ImbalanceLevel::node || spec.pattern == Pattern::skew_in_nodes ||
+         spec.pattern == Pattern::skew_across_nodes;
+}
+
+void check_nodes(const WorkloadSpec& spec) {
+  if (spec.ranks_per_node < 0 || (spec.ranks_per_node > 0 && spec.num_ranks() % spec.ranks_per_node != 0)) {
+    throw UsageError(
+        fmt::format("--ranks-per-node {} does not divide {} ranks (nodes are of one size); choose a divisor",
+                    spec.ranks_per_node, spec.num_ranks()));
+  }
+  if (!speaks_of_nodes(spec)) return;
+  if (spec.ranks_per_node == 0) {
+    throw UsageError(
+        "imbalance over nodes is asked for, but not which ranks share a node (no launcher says it here); "
+        "give "
+        "--ranks-per-node");
+  }
+  const bool rotates = spec.pattern == Pattern::rotating || spec.pattern == Pattern::burst ||
+                       spec.pattern == Pattern::k_hot || spec.pattern == Pattern::matrix;
+  if (spec.level == LawLevel::expert || spec.sampling == Sampling::multinomial || rotates ||
+      (spec.pattern == Pattern::skew_in_nodes && spec.imbalance_level == ImbalanceLevel::node)) {
+    throw UsageError(
+        "imbalance over nodes goes with exact laws over ranks and with the patterns hot-rank, skew-in-nodes "
+        "and "
+        "skew-across-nodes only (the others decide what ranks get); leave one of the flags out");
+  }
+}
+
 }  // namespace
 
 void check_shape(const WorkloadSpec& spec) {
@@ -110,6 +139,7 @@ void check_shape(const WorkloadSpec& spec) {
   check_groups(spec);
   check_size(spec);
   check_law(spec);
+  check_nodes(spec);
 }
 
 }  // namespace epskew

@@ -77,6 +77,8 @@ struct MemoryUse {
 class Exchange {
  public:
   virtual ~Exchange() = default;
+  /// False where rows hold no data because a simulator folds the memory of the payload: no oracle can look then.
+  virtual bool holds_data() const { return true; }
 
   virtual const ExchangeShape& shape() const = 0;
   virtual const ExchangeOptions& options() const = 0;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,13 @@ struct LinkSpeed {
   double gb_per_s = 0;    ///< of long messages, one way
 };
 
+/// A world whose time is computed by a simulator.
+struct Simulation {
+  std::string simulator;        ///< name and version
+  std::string platform;         ///< the machine that is described to it
+  bool payload_folded = false;  ///< rows share memory and hold no data, so no oracle can look at them
+};
+
 /// Where the ranks of a world run and what is between them.
 struct WorldFacts {
   std::vector<std::string> hosts;    ///< [nodes]; a node is a set of ranks that share memory
@@ -44,7 +52,8 @@ struct WorldFacts {
   std::vector<std::string> choices;  ///< what the backend decided by itself, a sentence each
   /// Variants that the backend chose where the user left it the choice, by name.
   std::map<std::string, std::string> variants;
-  int num_devices = 0;  ///< accelerators that the ranks run on; 0: they run on none
+  std::optional<Simulation> simulation;  ///< none: times are measured
+  int num_devices = 0;                   ///< accelerators that the ranks run on; 0: they run on none
 };
 
 class World {
@@ -57,7 +66,8 @@ class World {
   /// rethrown at the root with its type (UsageError, WrongResult, RankLost, EnvironmentError). A process that
   /// dies or hangs becomes RankLost.
   virtual std::vector<std::string> run(const RankBody& body) = 0;
-  /// With ExchangeOptions::shrink: the ranks lost in the latest run, in the order of their loss. Their reports are empty.
+  /// With ExchangeOptions::shrink: the ranks lost in the latest run, in the order of their loss. Their
+  /// reports are empty.
   virtual std::vector<LostRank> lost_ranks() const { return {}; }
   /// Collective: throws UsageError in every process, naming one, unless all give the same `value`; `what`
   /// names it in the message. A world whose processes are copies of one need not look.

@@ -29,6 +29,8 @@ std::map<std::string, LinkTimeRecord> link_times(const RoutingLoad& load,
 
 /// "emulation: …" and "model: …", a line each; empty for a run without either. For tables and pages.
 std::string emulation_text(const Record& record);
+/// The same for a simulation.
+std::string simulation_text(const Record& record);
 std::string link_model_text(const Record& record);
 
 }  // namespace epskew

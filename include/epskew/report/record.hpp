@@ -77,6 +77,8 @@ struct ConfigRecord {
   std::string distribution;
   std::vector<double> imbalance_factors;  ///< as asked for
   int num_masked = 0;
+  std::optional<int>
+      ranks_per_node;  ///< node_load is of so many consecutive ranks each; none: of topology's nodes
   std::uint64_t seed = 0;
   std::optional<std::string> trace;  ///< the recording that was replayed
 };
@@ -102,6 +104,13 @@ struct TopologyRecord {
 struct EmulationRecord {
   int num_devices = 0;
   int num_ranks = 0;
+};
+
+/// Times that a simulator computed for a described machine: none of them was measured.
+struct SimulationRecord {
+  std::string simulator;        ///< name and version
+  std::string platform;         ///< the described machine
+  bool payload_folded = false;  ///< rows held no data, so the oracle did not look (oracle is null)
 };
 
 /// What the link model of every round assumes.
@@ -184,6 +193,8 @@ struct MisalignmentRecord {
 struct RoundRecord {
   std::string label;                    ///< "uniform", "1.0", "3.0", "layer 7 window 0", …
   std::optional<double> target_factor;  ///< none for uniform and replayed rounds
+  std::string imbalance_level =
+      "rank";  ///< "rank" or "node": what target_factor and the workload's bounds are over
   WorkloadRecord workload;
   RoutingLoad load;
   OracleRecord oracle;
@@ -225,8 +236,14 @@ struct Record {
   std::optional<TopologyRecord> topology;  ///< none for a backend of one machine
   std::optional<EmulationRecord>
       emulation;  ///< none where every rank had a processor of its own or none is known
+  std::optional<SimulationRecord> simulation;           ///< none: times were measured
   std::optional<LinkAssumptionRecord> link_assumption;  ///< none: no link model was asked for
   std::vector<RoundRecord> rounds;
 };
+
+/// The node of every rank, [num_ranks], numbered from 0; empty where nothing is known of nodes.
+std::vector<int> nodes_of(const Record& record);
+/// What target_factor asks for as it turned out: the imbalance factor over ranks, or over nodes.
+double realised_factor(const RoundRecord& round);
 
 }  // namespace epskew

@@ -43,6 +43,8 @@ struct SessionPlan {
   std::string distribution;     ///< as asked for
   std::vector<double> factors;  ///< as asked for
   int num_masked = 0;
+  /// Loads by node are of so many consecutive ranks each; 0: of the nodes that the world knows, if any.
+  int ranks_per_node = 0;
   std::optional<std::string> trace;  ///< the recording that is replayed
   /// Bandwidth that the link model assumes, 1e9 bytes a second in one direction of a rank's link. None: that
   /// of NVLink on an H200 where the ranks run on accelerators, else no model.

@@ -10,7 +10,8 @@ namespace epskew {
 struct LaunchedProcess {
   int rank = 0;
   int size = 1;
-  std::string launcher;  ///< "Open MPI", "PMI" or "Slurm"
+  std::string launcher;               ///< "Open MPI", "PMI" or "Slurm"
+  std::optional<int> ranks_per_node;  ///< how many processes it started on this node, where it says so
 };
 
 /// From the variables that the launchers set; nullopt outside of one. A Slurm batch script or allocation

@@ -16,6 +16,7 @@ namespace epskew {
 struct RankInspection {
   int num_ranks = 0;
   LoadMetrics rank;                       ///< selections per rank
+  std::optional<LoadMetrics> node;        ///< selections per node; where nodes were asked for
   std::optional<LoadMetrics> message;     ///< messages per rank; of token traces
   std::optional<double> hot_over_others;  ///< DeepEP V2's ratio, see RoutingLoad; of token traces
   std::optional<double> uniform_floor;    ///< mean factor of uniform random routing; needs top-k
@@ -33,6 +34,10 @@ struct LayerInspection {
 /// number of ranks divides the experts.
 std::vector<LayerInspection> inspect(const Trace& trace, std::span<const int> num_ranks,
                                      const std::optional<Placement>& placement);
+
+/// Fills `node` everywhere: a node is `ranks_per_node` consecutive ranks. Throws UsageError where that does not divide
+/// a number of ranks.
+void inspect_nodes(std::vector<LayerInspection>& layers, int ranks_per_node);
 
 /// A metric over layers: its mean, its largest value and the layer of that.
 struct OverLayers {

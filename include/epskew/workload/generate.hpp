@@ -15,7 +15,8 @@ struct Workload {
   std::map<std::string, double>
       parameters;  ///< the law's solved shape and whatever else the distribution has
   std::uint64_t seed = 0;
-  double feasible_max = 0;   ///< the largest factor this shape can reach
+  ImbalanceLevel imbalance_level = ImbalanceLevel::rank;  ///< what the two below are about
+  double feasible_max = 0;                                ///< the largest factor this shape can reach
   double uniform_floor = 0;  ///< mean factor of uniform random routing of the same shape
 };
 

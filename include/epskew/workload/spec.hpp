@@ -15,6 +15,9 @@ namespace epskew {
 /// Where the law applies: to rank loads (the top rank is exact, the others follow the curve) or to expert
 /// loads.
 enum class LawLevel { rank, expert };
+/// What the factor is exact over (and, with LawLevel::rank, what the family's curve runs over). node: the
+/// largest node's load / the mean node's; inside a node the ranks are equal.
+enum class ImbalanceLevel { rank, node };
 /// exact: constructed to the target. multinomial: drawn as DeepEP #393 draws, with its natural noise.
 enum class Sampling { exact, multinomial };
 
@@ -25,7 +28,12 @@ enum class Pattern {
   k_hot,     ///< hot_experts experts receive hot_fraction of the selections
   rotating,  ///< as hot_rank, the hot rank moves by one with every step
   burst,     ///< balanced, but every burst_period-th step is hot_rank
-  matrix     ///< an explicit source × destination matrix of selections
+  matrix,    ///< an explicit source × destination matrix of selections
+  /// Balanced across nodes, skewed inside them: in every node one rank is at the factor, the others are
+  /// equal. What cost DeepEP half its speed (its issue #343).
+  skew_in_nodes,
+  skew_across_nodes  ///< the opposite: one node at the factor, the others equal, and ranks inside a node
+                     ///< equal
 };
 
 struct WorkloadSpec {
@@ -44,6 +52,9 @@ struct WorkloadSpec {
   /// experts drawn uniformly at random.
   std::optional<double> factor;
   LawLevel level = LawLevel::rank;
+  ImbalanceLevel imbalance_level = ImbalanceLevel::rank;
+  /// Consecutive ranks that share a node; 0: unknown. Needed by whatever speaks of nodes; divides the ranks.
+  int ranks_per_node = 0;
   Sampling sampling = Sampling::exact;
   /// Expert level only: where the law's experts live.
   std::optional<Placement> placement;
@@ -60,6 +71,8 @@ struct WorkloadSpec {
   std::uint64_t seed = 0;
 
   int num_ranks() const { return static_cast<int>(tokens_per_rank.size()); }
+  /// Precondition: ranks_per_node is known.
+  int num_nodes() const { return num_ranks() / ranks_per_node; }
 };
 
 }  // namespace epskew

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "backends/mpi/library.hpp"
+#include "backends/mpi/simulated.hpp"
 #include "backends/mpi/variants.hpp"
 #include "backends/mpi/world.hpp"
 #include "epskew/support/error.hpp"
@@ -11,13 +12,33 @@
 namespace epskew {
 namespace {
 
+/// Throws UsageError unless this is a process of an MPI job of the right size.
+void require_launched(const ExchangeShape& shape) {
+  // A simulated rank knows its job only from MPI itself.
+  auto process = launched_process();
+  if (mpi::is_simulated)
+    process = {mpi::Library::instance().rank(), mpi::Library::instance().size(), "SMPI", {}};
+  if (!process) {
+    throw UsageError(
+        fmt::format("--backend mpi needs an MPI launcher (this process was started without one); start "
+                    "with mpirun -n {} epskew …",
+                    shape.num_ranks));
+  }
+  if (process->size != shape.num_ranks) {
+    throw UsageError(
+        fmt::format("--num-processes {} does not fit an MPI job of {} (one process is one rank); start "
+                    "with mpirun -n {} or set --num-processes {}",
+                    shape.num_ranks, process->size, shape.num_ranks, process->size));
+  }
+}
+
 class MpiBackend final : public Backend {
  public:
   std::string_view name() const override { return "mpi"; }
   std::string_view summary() const override { return "ranks of an MPI job, on one machine or many"; }
 
   std::optional<std::string> unusable() const override {
-    if (launched_process()) return std::nullopt;
+    if (mpi::is_simulated || launched_process()) return std::nullopt;
     return "not started as an MPI job; start with mpirun -n R epskew …";
   }
 
@@ -26,10 +47,6 @@ class MpiBackend final : public Backend {
   std::unique_ptr<World> make_world(const ExchangeShape& shape,
                                     const ExchangeOptions& options) const override {
     validate(shape, options);
-    if (options.shrink) {
-      throw UsageError(
-          "--shrink-test is not known to --backend mpi (a lost process ends an MPI job); use --backend cpu");
-    }
     mpi::parse_variants(options);
     if (options.combine != CombineFormat::bf16) {
       throw UsageError(fmt::format("--backend mpi does not combine in {} (it knows bf16); leave the flag out",
@@ -41,19 +58,7 @@ class MpiBackend final : public Backend {
           "use --backend "
           "cpu");
     }
-    const auto process = launched_process();
-    if (!process) {
-      throw UsageError(
-          fmt::format("--backend mpi needs an MPI launcher (this process was started without one); start "
-                      "with mpirun -n {} epskew …",
-                      shape.num_ranks));
-    }
-    if (process->size != shape.num_ranks) {
-      throw UsageError(
-          fmt::format("--num-processes {} does not fit an MPI job of {} (one process is one rank); start "
-                      "with mpirun -n {} or set --num-processes {}",
-                      shape.num_ranks, process->size, shape.num_ranks, process->size));
-    }
+    require_launched(shape);
     mpi::Library::instance(options.timeout);
     return std::make_unique<mpi::MpiWorld>(shape, options);
   }

@@ -13,6 +13,7 @@
 #include "backends/mpi/guard.hpp"
 #include "backends/mpi/host.hpp"
 #include "backends/mpi/library.hpp"
+#include "backends/mpi/simulated.hpp"
 #include "epskew/support/error.hpp"
 
 namespace epskew::mpi {
@@ -92,6 +93,7 @@ void Control::relax(Idle& idle) {
 }
 
 void Control::wait(MPI_Request& request) {
+  if (is_simulated) return check(MPI_Wait(&request, MPI_STATUS_IGNORE), "MPI_Wait");
   wait([&] {
     int done = 0;
     check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
@@ -100,6 +102,10 @@ void Control::wait(MPI_Request& request) {
 }
 
 void Control::wait_all(std::vector<MPI_Request>& requests) {
+  if (is_simulated) {
+    return check(MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE),
+                 "MPI_Waitall");
+  }
   wait([&] {
     int done = 0;
     check(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE),

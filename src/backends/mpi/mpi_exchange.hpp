@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backends/mpi/control.hpp"
+#include "backends/mpi/simulated.hpp"
 #include "backends/mpi/wire_row.hpp"
 #include "epskew/exchange/exchange.hpp"
 
@@ -28,6 +29,7 @@ class MpiExchange : public Exchange {
  public:
   explicit MpiExchange(const Setting& setting);
 
+  bool holds_data() const override { return !payload_is_folded(); }
   const ExchangeShape& shape() const override { return setting_.shape; }
   const ExchangeOptions& options() const override { return setting_.options; }
   std::span<const int> local_ranks() const override { return local_ranks_; }

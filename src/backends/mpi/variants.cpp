@@ -11,6 +11,7 @@
 #include "backends/mpi/auto_exchange.hpp"
 #include "backends/mpi/node_exchange.hpp"
 #include "backends/mpi/rma_exchange.hpp"
+#include "backends/mpi/simulated.hpp"
 #include "epskew/support/error.hpp"
 
 namespace epskew::mpi {
@@ -71,6 +72,13 @@ Variants parse_variants(const ExchangeOptions& options) {
           "--backend mpi has no variant '{}' (it knows exchange and ranks-per-node); leave it out", name));
     }
   }
+  if (is_simulated && (variants.ranks_per_node || (variants.algorithm != Algorithm::automatic &&
+                                                   variants.algorithm != Algorithm::alltoallv))) {
+    throw UsageError(
+        "only exchange=alltoallv can be simulated (the others watch memory while they wait, which takes no "
+        "simulated "
+        "time); leave the other variants out");
+  }
   if (variants.ranks_per_node && variants.algorithm != Algorithm::node &&
       variants.algorithm != Algorithm::automatic) {
     throw UsageError(
@@ -81,6 +89,7 @@ Variants parse_variants(const ExchangeOptions& options) {
 
 std::unique_ptr<MpiExchange> make_exchange(const Setting& setting) {
   const Variants variants = parse_variants(setting.options);
+  if (is_simulated) return std::make_unique<AlltoallvExchange>(setting);
   if (variants.algorithm != Algorithm::automatic) return make_one(setting, variants, variants.algorithm);
   std::vector<Candidate> candidates;
   for (const AlgorithmName& entry : algorithms) {

@@ -7,6 +7,7 @@
 #include "backends/mpi/agreement.hpp"
 #include "backends/mpi/guard.hpp"
 #include "backends/mpi/library.hpp"
+#include "backends/mpi/simulated.hpp"
 #include "backends/mpi/survey.hpp"
 #include "backends/mpi/variants.hpp"
 #include "epskew/support/error.hpp"
@@ -31,7 +32,11 @@ MpiWorld::MpiWorld(const ExchangeShape& shape, const ExchangeOptions& options)
       comm_(control_) {
   try {
     require_same_job(control_, comm_.get(), shape, options);
-    facts_ = survey(control_, comm_.get(), parse_variants(options).ranks_per_node);
+    if (is_simulated) {
+      facts_.simulation = simulation();  // its platform says where ranks are and what is between them
+    } else {
+      facts_ = survey(control_, comm_.get(), parse_variants(options).ranks_per_node);
+    }
     exchange_ = make_exchange({shape, options, &control_, comm_.get()});
   } catch (...) {
     fail();

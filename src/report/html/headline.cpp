@@ -138,6 +138,7 @@ Statement state(const NamedRecord& result, std::size_t index) {
   add_reference(result, round, source, out.support);
   add_pace(round, source, out.support);
   add_oracle(result, out.support);
+  if (record.simulation) out.support.push_back(words(" Simulated: " + simulation_text(record) + "."));
   if (record.emulation) out.support.push_back(words(" Emulation: " + emulation_text(record) + "."));
   return out;
 }

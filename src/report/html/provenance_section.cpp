@@ -77,6 +77,7 @@ Section provenance_section(Results results) {
     add_machine(result.record, list);
     add_run(result.record.config, list);
     add(list, "emulation", emulation_text(result.record));
+    add(list, "simulated", simulation_text(result.record));
     add(list, "link model", link_model_text(result.record));
     add(list, "schema version", result.record.schema_version);
     section.facts.push_back(std::move(list));

@@ -18,7 +18,10 @@ std::string eyebrow(Results results) {
                   config.max_tokens, config.hidden, config.topk, config.num_experts);
   if (results.size() > 1) return fmt::format("epskew report · {} results · {}", results.size(), shape);
   return fmt::format("epskew report · {} backend{} · {} · {}", config.backend,
-                     first.emulation ? " · emulation" : "", shape, first.created);
+                     first.simulation  ? " · simulated"
+                     : first.emulation ? " · emulation"
+                                       : "",
+                     shape, first.created);
 }
 
 }  // namespace

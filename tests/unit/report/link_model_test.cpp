@@ -54,5 +54,15 @@ TEST(LinkModel, TextsSayEmulationAndThatNothingWasMeasured) {
             "bytes of the busiest link direction / 450 GB/s, not measured; somewhere");
 }
 
+TEST(Simulation, TextSaysThatNothingWasMeasuredAndWhetherRowsHeldData) {
+  Record record;
+  EXPECT_EQ(simulation_text(record), "");
+  record.simulation = SimulationRecord{"a simulator", "a machine", false};
+  EXPECT_EQ(simulation_text(record),
+            "all times are computed by a simulator for a machine; none was measured");
+  record.simulation->payload_folded = true;
+  EXPECT_NE(simulation_text(record).find("the oracle did not look"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace epskew

@@ -94,6 +94,7 @@ Record sample_record() {
                    .distribution = "lognormal",
                    .imbalance_factors = {1.0, 1.5},
                    .num_masked = 0,
+                   .ranks_per_node = 1,
                    .seed = 7,
                    .trace = std::nullopt};
   record.emulation = EmulationRecord{1, 2};

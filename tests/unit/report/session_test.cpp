@@ -207,6 +207,48 @@ TEST(Session, FewerDevicesThanRanksAreAnEmulationWithALinkModel) {
   EXPECT_GT(record.rounds[0].link_model.at("dispatch").bytes, 0);
 }
 
+TEST(Session, LoadsByNodeAreOfTheNodesThatWereAskedFor) {
+  SessionPlan plan = small_plan({2.0});
+  plan.ranks_per_node = 2;
+
+  const Record record = *run_session(*find_backend("reference"), plan, {});
+
+  EXPECT_EQ(nodes_of(record), (std::vector{0, 0, 1, 1}));
+  const RoundRecord& round = record.rounds.back();
+  ASSERT_TRUE(round.node_load);
+  const auto& ranks = round.load.rank.loads;
+  EXPECT_EQ(round.node_load->loads, (std::vector<std::int64_t>{ranks[0] + ranks[1], ranks[2] + ranks[3]}));
+  plan.ranks_per_node = 3;
+  EXPECT_THROW(run_session(*find_backend("reference"), plan, {}), UsageError);
+}
+
+TEST(Session, ARoundOverNodesIsMeasuredByItsNodes) {
+  WorkloadSpec spec = small_spec();
+  spec.imbalance_level = ImbalanceLevel::node;
+  spec.ranks_per_node = 2;
+  SessionPlan plan = small_plan({});
+  plan.ranks_per_node = 2;
+  plan.rounds = plan_rounds(spec, std::vector{1.5});
+
+  const RoundRecord round = run_session(*find_backend("reference"), plan, {})->rounds.back();
+
+  EXPECT_EQ(round.imbalance_level, "node");
+  EXPECT_NEAR(realised_factor(round), 1.5, 0.02);
+  EXPECT_EQ(realised_factor(round), round.node_load->factor);
+}
+
+TEST(Session, ASimulatedWorldIsMarkedAndItsFoldedPayloadNotVouchedFor) {
+  WorldFacts facts;
+  facts.simulation = Simulation{"a simulator", "a machine", true};
+
+  const Record record = run_on(facts, std::nullopt);
+
+  ASSERT_TRUE(record.simulation);
+  EXPECT_EQ(record.simulation->platform, "a machine");
+  EXPECT_FALSE(record.rounds[0].oracle.before);
+  EXPECT_FALSE(record.rounds[0].oracle.after);
+}
+
 TEST(Session, ADeviceForEveryRankIsNoEmulation) {
   WorldFacts facts;
   facts.num_devices = 4;

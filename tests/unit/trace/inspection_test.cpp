@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "epskew/support/error.hpp"
+
 namespace epskew {
 namespace {
 
@@ -35,6 +37,18 @@ TEST(Inspection, CountsSelectionsAndMessagesAtEveryNumberOfRanks) {
   EXPECT_DOUBLE_EQ(*layers[0].ranks[0].hot_over_others, 3.0);
   EXPECT_EQ(layers[0].ranks[1].rank.loads, (Loads{3, 1, 1, 0}));
   EXPECT_GT(*layers[0].ranks[1].uniform_floor, 1.0);
+}
+
+TEST(Inspection, NodesAreConsecutiveRanks) {
+  auto layers = inspect(small_trace(), std::vector{2, 4}, std::nullopt);
+
+  inspect_nodes(layers, 2);
+
+  const auto& ranks = layers[0].ranks[1].rank.loads;
+  EXPECT_EQ(layers[0].ranks[0].node->loads.size(), 1u);
+  EXPECT_EQ(layers[0].ranks[1].node->loads,
+            (std::vector<std::int64_t>{ranks[0] + ranks[1], ranks[2] + ranks[3]}));
+  EXPECT_THROW(inspect_nodes(layers, 3), UsageError);
 }
 
 TEST(Inspection, PlacementMovesExpertsOnly) {

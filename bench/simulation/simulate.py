@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Simulated runs of the MPI backend by SimGrid's SMPI: more ranks than there are machines.
+
+    bench/simulation/simulate.py scale --ranks 64 128 256 --results bench/results
+    bench/simulation/simulate.py validate --results bench/results     (needs root: network namespaces)
+
+The program is build/smpi/apps/epskew/epskew, the same sources built with -DEPSKEW_MPI=smpi. `scale` describes nodes of eight GPUs
+(machines.py) and folds the payload: all rows of all ranks share a few pages of memory. `validate` runs the same variant for
+real across namespaces with limited links, and simulated on a platform of the same links, and states the error.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(ROOT / "tests/mpi")]
+
+import hosts  # noqa: E402
+import machines  # noqa: E402
+
+# Time passes on links only: no computation is simulated, calls that look whether something has arrived or what time it is are
+# free, and links carry what is described (the factors that SimGrid fits to a cluster with Ethernet are set aside).
+CONFIG = ["smpi/simulate-computation:no", "smpi/wtime:0", "smpi/test:0", "smpi/iprobe:0", "network/TCP-gamma:0",
+          "smpi/bw-factor:1.0", "smpi/lat-factor:1.0", "smpi/os:0:0:0", "smpi/or:0:0:0", "smpi/ois:0:0:0"]
+# What Ethernet, IP and TCP leave of a link's rate to full frames: 1448 of 1514 bytes, which is what tc's token bucket counts.
+TCP_SHARE = 1448 / 1514
+PHASES = ("dispatch", "combine", "dispatch_combine")
+
+
+def simulate(args, xml, name, ranks, arguments, folded):
+    """(record, seconds that the simulation took, its peak memory in bytes)."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "platform.xml").write_text(xml)
+        (folder / "hosts").write_text("".join(f"rank-{rank}\n" for rank in range(ranks)))
+        command = ["smpirun", "-np", ranks, "-hostfile", folder / "hosts", "-platform", folder / "platform.xml",
+                   *[f"--cfg={item}" for item in CONFIG], "--log=root.thres:error",
+                   args.build / "apps/epskew/epskew", "bench", "--backend", "mpi", "--num-processes", ranks, "--no-flush",
+                   "--passes", 1, "--warmup", 1, "--timeout", 86400, *arguments, "--json", folder / "result.json"]
+        environment = {**os.environ, "EPSKEW_PLATFORM": name, **({"EPSKEW_FOLD_PAYLOAD": "1"} if folded else {})}
+        start = time.monotonic()
+        done = subprocess.run(["/usr/bin/time", "-f", "peak %M", *[str(c) for c in command]], capture_output=True, text=True,
+                              timeout=args.timeout, env=environment)
+        if done.returncode != 0:
+            sys.exit(f"failed with {done.returncode}: {' '.join(map(str, command))}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+        peak = int(done.stderr.rsplit("peak ", 1)[1].split()[0]) * 1024
+        return json.loads((folder / "result.json").read_text()), time.monotonic() - start, peak
+
+
+def p50(measured, phase):
+    return measured["timing"][phase]["slowest_rank"]["p50"]
+
+
+def scale(args):
+    lines = ["| EP ranks | nodes | round | dispatch us | combine us | D+C us | cost of imbalance | simulated in s | peak GiB |",
+             "|---" * 9 + "|"]
+    for ranks in args.ranks:
+        shape = ["--num-tokens", args.num_tokens, "--hidden", args.hidden, "--num-topk", args.num_topk, "--num-experts",
+                 args.num_experts, "--ranks-per-node", machines.GPUS_PER_NODE, "--iterations", args.iterations,
+                 "--imbalance-factors", ",".join(map(str, args.imbalance_factors))]
+        name = f"{ranks // machines.GPUS_PER_NODE} nodes of {machines.GPUS_PER_NODE} GPUs, NVLink 450 GB/s, rails of 400 Gb/s"
+        record, seconds, peak = simulate(args, machines.gpus(ranks), name, ranks, shape, folded=True)
+        (args.results / f"simulated_ep{ranks}.json").write_text(json.dumps(record) + "\n")
+        balanced = next(p50(r, "dispatch_combine") for r in record["rounds"] if r["target_factor"] == 1.0)
+        for measured in record["rounds"]:
+            times = [p50(measured, phase) for phase in PHASES]
+            lines.append(f"| {ranks} | {ranks // machines.GPUS_PER_NODE} | {measured['label']} | " +
+                         " | ".join(f"{t:.1f}" for t in times) + f" | {times[2] / balanced:.2f} | {seconds:.0f} | {peak / 2**30:.1f} |")
+        print("\n".join(lines[-len(record["rounds"]):]), file=sys.stderr, flush=True)
+    return "\n".join(lines)
+
+
+def run_real(args, net, arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        name = pathlib.Path(folder) / "result.json"
+        command = net.mpirun(args.hosts, 1) + [args.real_build / "apps/epskew/epskew", "bench", "--backend", "mpi",
+                                               "--num-processes", args.hosts, "--no-flush", "--passes", 1, "--warmup", 1,
+                                               "--timeout", 60, "--variant", "exchange=alltoallv", *arguments, "--json", name]
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=args.timeout)
+        if done.returncode != 0:
+            sys.exit(f"failed with {done.returncode}\n{done.stderr}")
+        return json.loads(name.read_text())
+
+
+def validate(args):
+    shape = ["--num-tokens", args.num_tokens, "--hidden", args.hidden, "--num-topk", args.num_topk, "--num-experts",
+             args.num_experts, "--iterations", args.iterations, "--imbalance-factors", ",".join(map(str, args.imbalance_factors))]
+    with hosts.Hosts(args.hosts) as net:
+        for host in range(args.hosts):
+            net.limit(host, f"{args.mbit}mbit")
+        real = run_real(args, net, shape)
+    latency_s = min(link["latency_us"] for link in real["topology"]["links"]) * 1e-6
+    xml = machines.hosts(args.hosts, args.mbit * 1e6 * TCP_SHARE, latency_s)
+    name = f"{args.hosts} hosts behind one switch, {args.mbit} Mb/s"
+    simulated, _, _ = simulate(args, xml, name, args.hosts, shape, folded=False)
+    rows = []
+    for there, here in zip(real["rounds"], simulated["rounds"]):
+        if there["workload"]["digest"] != here["workload"]["digest"]:
+            sys.exit(f"round {there['label']} is another routing in the simulation")
+        for phase in PHASES:
+            rows.append({"round": there["label"], "phase": phase, "real_us": p50(there, phase), "simulated_us": p50(here, phase),
+                         "error": p50(here, phase) / p50(there, phase) - 1, "oracle": here["oracle"]})
+    (args.results / "simulated_validation.json").write_text(
+        json.dumps({"argv": sys.argv[1:], "latency_us": latency_s * 1e6, "mbit": args.mbit, "rows": rows}, indent=1) + "\n")
+    lines = ["| round | phase | real ms | simulated ms | error |", "|---|---|---|---|---|"]
+    lines += [f"| {r['round']} | {r['phase']} | {r['real_us'] / 1e3:.2f} | {r['simulated_us'] / 1e3:.2f} | {100 * r['error']:+.1f} % |"
+              for r in rows]
+    return "\n".join(lines)
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["scale", "validate"])
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/smpi")
+    parser.add_argument("--real-build", type=pathlib.Path, default=ROOT / "build/release")
+    parser.add_argument("--ranks", nargs="+", type=int, default=[64, 128, 256])
+    parser.add_argument("--hosts", type=int, default=4)
+    parser.add_argument("--mbit", type=int, default=200)
+    parser.add_argument("--imbalance-factors", nargs="+", type=float, default=[1.0, 2.0, 3.0])
+    parser.add_argument("--num-tokens", type=int, default=128)
+    parser.add_argument("--hidden", type=int, default=7168)
+    parser.add_argument("--num-topk", type=int, default=8)
+    parser.add_argument("--num-experts", type=int, default=256, help="a multiple of all --ranks")
+    parser.add_argument("--iterations", type=int, default=5)
+    parser.add_argument("--timeout", type=float, default=3600, help="seconds for one run")
+    parser.add_argument("--results", type=pathlib.Path, default=ROOT / "bench/results")
+    args = parser.parse_args()
+    if "validate" in args.what and not any(a.startswith("--num-tokens") for a in sys.argv):
+        args.num_tokens = 32  # the real links are slow
+    return args
+
+
+def main():
+    args = parse_args()
+    print(scale(args) if args.what == "scale" else validate(args))
+
+
+if __name__ == "__main__":
+    main()
