@@ -28,7 +28,7 @@ import machines  # noqa: E402
 # Time passes on links only: no computation is simulated, calls that look whether something has arrived or what time it is are
 # free, and links carry what is described (the factors that SimGrid fits to a cluster with Ethernet are set aside).
 CONFIG = ["smpi/simulate-computation:no", "smpi/wtime:0", "smpi/test:0", "smpi/iprobe:0", "network/TCP-gamma:0",
-          "smpi/bw-factor:1.0", "smpi/lat-factor:1.0", "smpi/os:0:0:0", "smpi/or:0:0:0", "smpi/ois:0:0:0"]
+          "smpi/bw-factor:0:1.0", "smpi/lat-factor:0:1.0", "network/crosstraffic:no", "network/weight-S:0"]
 # What Ethernet, IP and TCP leave of a link's rate to full frames: 1448 of 1514 bytes, which is what tc's token bucket counts.
 TCP_SHARE = 1448 / 1514
 PHASES = ("dispatch", "combine", "dispatch_combine")
@@ -43,7 +43,7 @@ def simulate(args, xml, name, ranks, arguments, folded):
         command = ["smpirun", "-np", ranks, "-hostfile", folder / "hosts", "-platform", folder / "platform.xml",
                    *[f"--cfg={item}" for item in CONFIG], "--log=root.thres:error",
                    args.build / "apps/epskew/epskew", "bench", "--backend", "mpi", "--num-processes", ranks, "--no-flush",
-                   "--passes", 1, "--warmup", 1, "--timeout", 86400, *arguments, "--json", folder / "result.json"]
+                   "--passes", 1, "--warmup", 0, "--timeout", 86400, *arguments, "--json", folder / "result.json"]
         environment = {**os.environ, "EPSKEW_PLATFORM": name, **({"EPSKEW_FOLD_PAYLOAD": "1"} if folded else {})}
         start = time.monotonic()
         done = subprocess.run(["/usr/bin/time", "-f", "peak %M", *[str(c) for c in command]], capture_output=True, text=True,
@@ -54,8 +54,10 @@ def simulate(args, xml, name, ranks, arguments, folded):
         return json.loads((folder / "result.json").read_text()), time.monotonic() - start, peak
 
 
-def p50(measured, phase):
-    return measured["timing"][phase]["slowest_rank"]["p50"]
+def slowest(measured, phase):
+    """Median over iterations; a single one has none (simulated ones are all the same) and is its own mean."""
+    summary = measured["timing"][phase]["slowest_rank"]
+    return summary["mean"] if summary["p50"] is None else summary["p50"]
 
 
 def scale(args):
@@ -68,9 +70,9 @@ def scale(args):
         name = f"{ranks // machines.GPUS_PER_NODE} nodes of {machines.GPUS_PER_NODE} GPUs, NVLink 450 GB/s, rails of 400 Gb/s"
         record, seconds, peak = simulate(args, machines.gpus(ranks), name, ranks, shape, folded=True)
         (args.results / f"simulated_ep{ranks}.json").write_text(json.dumps(record) + "\n")
-        balanced = next(p50(r, "dispatch_combine") for r in record["rounds"] if r["target_factor"] == 1.0)
+        balanced = next(slowest(r, "dispatch_combine") for r in record["rounds"] if r["target_factor"] == 1.0)
         for measured in record["rounds"]:
-            times = [p50(measured, phase) for phase in PHASES]
+            times = [slowest(measured, phase) for phase in PHASES]
             lines.append(f"| {ranks} | {ranks // machines.GPUS_PER_NODE} | {measured['label']} | " +
                          " | ".join(f"{t:.1f}" for t in times) + f" | {times[2] / balanced:.2f} | {seconds:.0f} | {peak / 2**30:.1f} |")
         print("\n".join(lines[-len(record["rounds"]):]), file=sys.stderr, flush=True)
@@ -105,8 +107,8 @@ def validate(args):
         if there["workload"]["digest"] != here["workload"]["digest"]:
             sys.exit(f"round {there['label']} is another routing in the simulation")
         for phase in PHASES:
-            rows.append({"round": there["label"], "phase": phase, "real_us": p50(there, phase), "simulated_us": p50(here, phase),
-                         "error": p50(here, phase) / p50(there, phase) - 1, "oracle": here["oracle"]})
+            rows.append({"round": there["label"], "phase": phase, "real_us": slowest(there, phase), "simulated_us": slowest(here, phase),
+                         "error": slowest(here, phase) / slowest(there, phase) - 1, "oracle": here["oracle"]})
     (args.results / "simulated_validation.json").write_text(
         json.dumps({"argv": sys.argv[1:], "latency_us": latency_s * 1e6, "mbit": args.mbit, "rows": rows}, indent=1) + "\n")
     lines = ["| round | phase | real ms | simulated ms | error |", "|---|---|---|---|---|"]
@@ -124,16 +126,17 @@ def parse_args():
     parser.add_argument("--hosts", type=int, default=4)
     parser.add_argument("--mbit", type=int, default=200)
     parser.add_argument("--imbalance-factors", nargs="+", type=float, default=[1.0, 2.0, 3.0])
-    parser.add_argument("--num-tokens", type=int, default=128)
+    parser.add_argument("--num-tokens", type=int, help="[128; 32 beside real runs]")
     parser.add_argument("--hidden", type=int, default=7168)
     parser.add_argument("--num-topk", type=int, default=8)
     parser.add_argument("--num-experts", type=int, default=256, help="a multiple of all --ranks")
-    parser.add_argument("--iterations", type=int, default=5)
+    parser.add_argument("--iterations", type=int, help="[1 simulated; 5 beside real runs]")
     parser.add_argument("--timeout", type=float, default=3600, help="seconds for one run")
     parser.add_argument("--results", type=pathlib.Path, default=ROOT / "bench/results")
     args = parser.parse_args()
-    if "validate" in args.what and not any(a.startswith("--num-tokens") for a in sys.argv):
-        args.num_tokens = 32  # the real links are slow
+    is_real = args.what == "validate"
+    args.num_tokens = args.num_tokens or (32 if is_real else 128)  # the real links are slow
+    args.iterations = args.iterations or (5 if is_real else 1)
     return args
 
 

@@ -16,7 +16,6 @@ class Verdict {
 };
 
 void check_and_compute(Exchange& exchange, const Oracle& oracle, int batch, Verdict& verdict) {
-  if (!exchange.holds_data()) return;
   const auto ranks = exchange.local_ranks();
   for (int local = 0; local < static_cast<int>(ranks.size()); ++local) {
     const int rank = ranks[static_cast<std::size_t>(local)];
@@ -32,7 +31,6 @@ void check_and_compute(Exchange& exchange, const Oracle& oracle, int batch, Verd
 }
 
 void check_combined(Exchange& exchange, const Oracle& oracle, int batch, Verdict& verdict) {
-  if (!exchange.holds_data()) return;
   const auto ranks = exchange.local_ranks();
   for (int local = 0; local < static_cast<int>(ranks.size()); ++local) {
     verdict.add(
@@ -53,6 +51,7 @@ std::optional<Mismatch> run_oracle(Exchange& exchange, Oracle& oracle) {
   Verdict verdict;
   const int batches = exchange.options().micro_batches;
   for (int batch = 0; batch < batches; ++batch) set_inputs(exchange, oracle, batch);
+  if (!exchange.holds_data()) return std::nullopt;  // the inputs are what a round is timed on
   for (int batch = 0; batch < batches; ++batch) exchange.dispatch_send(batch);
   for (int batch = 0; batch < batches; ++batch) {
     exchange.dispatch_recv(batch);
