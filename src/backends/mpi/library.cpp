@@ -43,6 +43,7 @@ Library::Library(std::chrono::milliseconds timeout) : limit_(timeout + launcher_
 }
 
 Library::~Library() {
+  if (is_simulated) return;  // see SimulatedEnd
   int finalised = 0;
   MPI_Finalized(&finalised);
   if (!owned_ || broken_ || finalised != 0) return;

@@ -26,6 +26,10 @@ Communicator::~Communicator() {
   MPI_Comm_free(&comm_);
 }
 
+SimulatedEnd::~SimulatedEnd() {
+  if (is_simulated) MPI_Finalize();
+}
+
 MpiWorld::MpiWorld(const ExchangeShape& shape, const ExchangeOptions& options)
     : exceptions_at_start_(std::uncaught_exceptions()),
       control_(MPI_COMM_WORLD, options.timeout),

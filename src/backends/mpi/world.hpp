@@ -24,6 +24,16 @@ class Communicator {
   MPI_Comm comm_ = MPI_COMM_NULL;
 };
 
+/// Ends MPI with the only world of a simulated rank: objects that live longer are destroyed outside of the
+/// simulation.
+class SimulatedEnd {
+ public:
+  SimulatedEnd() = default;
+  ~SimulatedEnd();
+  SimulatedEnd(const SimulatedEnd&) = delete;
+  SimulatedEnd& operator=(const SimulatedEnd&) = delete;
+};
+
 class MpiWorld final : public World {
  public:
   /// Collective over the job. Throws UsageError in every process where the processes do not agree.
@@ -41,6 +51,7 @@ class MpiWorld final : public World {
   void fail();
   std::vector<std::string> gather(const std::string& report);
 
+  SimulatedEnd end_;  ///< destroyed after all that uses MPI
   int exceptions_at_start_;
   Control control_;
   Communicator comm_;
