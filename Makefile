@@ -3,7 +3,7 @@
 #   make test    build and run every test that can run here
 #   make build   the release program at build/epskew
 .DEFAULT_GOAL := build
-.PHONY: deps build test bench sanitize lint clean
+.PHONY: deps python-deps build test bench sanitize lint clean
 
 # Read-only checks that the test suite also runs; see tools/.
 lint:
@@ -12,11 +12,15 @@ lint:
 deps:
 	@tools/install-deps
 
+python-deps:
+	@tools/install-deps python
+	@tools/python-env
+
 build: deps
 	@tools/build release
 	@ln -sfn release/apps/epskew/epskew build/epskew
 
-test: deps
+test: python-deps
 	@tools/build dev
 	@tools/run-tests dev
 

@@ -19,7 +19,7 @@ nb::object converted(nb::handle array, const char* what, std::string_view kinds,
   const bool empty = nb::cast<std::size_t>(given.attr("size")) == 0;
   if (!empty && kinds.find(kind) == std::string_view::npos) {
     throw UsageError(fmt::format("{} has dtype {} ({} are needed); convert it", what,
-                                 nb::cast<std::string>(nb::str(given.attr("dtype"))),
+                                 nb::cast<std::string>(given.attr("dtype").attr("name")),
                                  kinds == "iu" ? "whole numbers" : "numbers"));
   }
   return numpy.attr("ascontiguousarray")(given, nb::arg("dtype") = dtype);

@@ -1,0 +1,48 @@
+"""Builds the wheel from the source and installs it: build_wheel.py PYTHON FOLDER.
+
+PYTHON is that of tools/python-env. Into FOLDER go the wheel and two environments: "clean" with the wheel and numpy and
+nothing else, as a user gets them, and "torch", which sees Debian's torch. CUDA stays out, as on a machine without it.
+"""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+EXPECTED = ("epskew/__init__.py", "epskew/_core.pyi", "epskew/py.typed")
+
+
+def run(*command):
+    subprocess.run([str(word) for word in command], check=True, cwd=ROOT, stdin=subprocess.DEVNULL)
+
+
+def make_environment(python, folder, wheel, *options):
+    shutil.rmtree(folder, ignore_errors=True)
+    run(python, "-m", "venv", *options, folder)
+    # numpy lies in the folder that tools/python-env filled, so that no test needs a network.
+    run(folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-index", "--find-links", ROOT / "build/python/wheels",
+        wheel)
+
+
+def main(python, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.whl"):
+        old.unlink()
+    run(python, "-m", "pip", "wheel", ".", "--no-deps", "--no-build-isolation", "--quiet", "-w", folder,
+        "--config-settings=cmake.define.EPSKEW_ENABLE_CUDA=OFF")
+    (wheel,) = folder.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    missing = [name for name in EXPECTED if name not in names]
+    foreign = [name for name in names if not re.match(r"epskew(-[\d.]+\.dist-info)?/", name)]
+    if missing or foreign or not any(re.match(r"epskew/_core\..*so$", name) for name in names):
+        sys.exit(f"{wheel.name} lacks {missing} or the module, or holds what is not its own: {foreign}")
+    make_environment("/usr/bin/python3", folder / "clean", wheel)
+    make_environment("/usr/bin/python3", folder / "torch", wheel, "--system-site-packages")
+    print(f"built and installed {wheel.name}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], pathlib.Path(sys.argv[2]).resolve())
