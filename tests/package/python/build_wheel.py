@@ -1,7 +1,8 @@
-"""Builds the wheel from the source and installs it: build_wheel.py PYTHON FOLDER.
+"""Builds the wheel and installs it: build_wheel.py PYTHON FOLDER [MODULE].
 
 PYTHON is that of tools/python-env. Into FOLDER go the wheel and two environments: "clean" with the wheel and numpy and
-nothing else, as a user gets them, and "torch", which sees Debian's torch. CUDA stays out, as on a machine without it.
+nothing else, as a user gets them, and "torch", which sees Debian's torch. With MODULE, the compiled module of the build
+under test, the wheel is made around that; without, it is compiled from the source, CUDA left out, which takes minutes.
 """
 
 import pathlib
@@ -27,12 +28,21 @@ def make_environment(python, folder, wheel, *options):
         wheel)
 
 
-def main(python, folder):
+def source_options():
+    return ["--config-settings=cmake.define.EPSKEW_ENABLE_CUDA=OFF"]
+
+
+def module_options(folder, module):
+    return [f"--config-settings=cmake.define.EPSKEW_PREBUILT_MODULE={module}",
+            f"--config-settings=build-dir={folder / 'build'}"]
+
+
+def main(python, folder, module=None):
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.whl"):
         old.unlink()
     run(python, "-m", "pip", "wheel", ".", "--no-deps", "--no-build-isolation", "--quiet", "-w", folder,
-        "--config-settings=cmake.define.EPSKEW_ENABLE_CUDA=OFF")
+        *(source_options() if module is None else module_options(folder, module)))
     (wheel,) = folder.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     missing = [name for name in EXPECTED if name not in names]
@@ -45,4 +55,4 @@ def main(python, folder):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], pathlib.Path(sys.argv[2]).resolve())
+    main(sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), *sys.argv[3:])
