@@ -158,13 +158,17 @@ def routing(
     sampling: Literal["exact", "multinomial"] = "exact",
     num_masked: int = 10,
     hot_rank: int | None = None,
-    pattern: Literal["none", "hot-rank", "k-hot", "rotating", "burst", "matrix"] = "none",
+    pattern: Literal[
+        "none", "hot-rank", "k-hot", "rotating", "burst", "matrix", "skew-in-nodes", "skew-across-nodes"
+    ] = "none",
     hot_experts: int = 32,
     hot_fraction: float = 0.9,
     step: int = 0,
     burst_period: int = 8,
     matrix: Path | None = None,
     seed: int = 0,
+    imbalance_level: Literal["rank", "node"] = "rank",
+    ranks_per_node: int | None = None,
 ) -> Routing:
     """The routing that `epskew gen` makes from the flags of these names, digest included.
 

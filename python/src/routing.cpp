@@ -204,7 +204,8 @@ void add_routing(nb::module_& module) {
          Count num_groups, Count num_topk_groups, Text distribution, std::optional<double> imbalance_factor,
          nb::object law, Text law_level, Text placement, const std::string& sampling, std::int64_t num_masked,
          Count hot_rank, const std::string& pattern, std::int64_t hot_experts, double hot_fraction,
-         std::int64_t step, std::int64_t burst_period, nb::object matrix, std::uint64_t seed) {
+         std::int64_t step, std::int64_t burst_period, nb::object matrix, std::uint64_t seed,
+         const std::string& imbalance_level, Count ranks_per_node) {
         app::WorkloadFlags flags;
         flags.model = model.value_or("");
         flags.num_processes = num_processes;
@@ -228,6 +229,8 @@ void add_routing(nb::module_& module) {
         flags.burst_period = burst_period;
         if (!matrix.is_none()) flags.matrix = path_of(matrix).string();
         flags.seed = seed;
+        flags.imbalance_level = imbalance_level;
+        flags.ranks_per_node = ranks_per_node;
         return generated(flags, imbalance_factor);
       },
       nb::kw_only(), nb::arg("model") = nb::none(), nb::arg("num_processes") = nb::none(),
@@ -241,6 +244,7 @@ void add_routing(nb::module_& module) {
       nb::arg("hot_experts") = unset.hot_experts, nb::arg("hot_fraction") = unset.hot_fraction,
       nb::arg("step") = unset.step, nb::arg("burst_period") = unset.burst_period,
       nb::arg("matrix") = nb::none(), nb::arg("seed") = unset.seed,
+      nb::arg("imbalance_level") = unset.imbalance_level, nb::arg("ranks_per_node") = nb::none(),
       "The routing that `epskew gen` makes from the flags of these names.");
   module.def(
       "metrics",

@@ -38,6 +38,8 @@ class Generated(unittest.TestCase):
               "pattern": "hot-rank", "imbalance_factor": 1.5, "hot_rank": 2},
              ["--num-processes", 4, "--num-tokens-per-rank", "3,0,7,9", "--num-experts", 16, "--num-topk", 2,
               "--num-masked", 1, "--pattern", "hot-rank", "--imbalance-factor", 1.5, "--hot-rank", 2]),
+            ({"imbalance_factor": 1.5, "imbalance_level": "node", "ranks_per_node": 4, "num_tokens": 16},
+             ["--imbalance-factor", 1.5, "--imbalance-level", "node", "--ranks-per-node", 4, "--num-tokens", 16]),
         )
         for keywords, flags in cases:
             with self.subTest(flags=flags), tempfile.TemporaryDirectory() as folder:
