@@ -98,10 +98,12 @@ Routing from_arrays(nb::handle topk_idx, nb::handle topk_weights, const GivenSha
   return {std::move(workload), std::move(spec)};
 }
 
-/// What a routing file's spec says about the distribution, as far as it says it.
+/// What a routing file's spec says about the workload, as far as it says it. Throws json::exception for a
+/// wrong type.
 void read_spec(const std::string& text, Workload& workload) {
-  const auto spec = nlohmann::json::parse(text, nullptr, false);
-  if (!spec.is_object()) return;
+  const auto spec = nlohmann::json::parse(text);
+  workload.feasible_max = spec.value("feasible_max", workload.feasible_max);
+  workload.uniform_floor = spec.value("uniform_floor", workload.uniform_floor);
   workload.distribution = spec.value("distribution", workload.distribution);
   workload.seed = spec.value("seed", workload.seed);
   workload.parameters = spec.value("parameters", workload.parameters);
@@ -110,7 +112,12 @@ void read_spec(const std::string& text, Workload& workload) {
 Routing load(nb::handle path) {
   RoutingFile file = read_routing_file(path_of(path));
   Workload workload = recorded_workload(std::move(file.table), "file", 0);
-  read_spec(file.spec, workload);
+  try {
+    read_spec(file.spec, workload);
+  } catch (const nlohmann::json::exception&) {
+    throw UsageError(fmt::format("{} has a damaged spec (it is no JSON object of a routing); write it again",
+                                 path_of(path).string()));
+  }
   return {std::move(workload), std::move(file.spec)};
 }
 

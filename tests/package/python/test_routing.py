@@ -220,6 +220,13 @@ class Files(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             bad = pathlib.Path(folder) / "bad"
             bad.write_bytes(b"no routing")
+            whole = pathlib.Path(folder) / "whole"
+            epskew.routing(num_tokens=1).save(whole)
+            data, spec = whole.read_bytes(), pathlib.Path(folder) / "spec"
+            spec.write_bytes(data.replace(b'feasible_max\\":', b'feasible_max\\"@'))
+            self.assertNotEqual(spec.read_bytes(), data)
+            with self.assertRaisesRegex(epskew.UsageError, "damaged spec"):
+                epskew.Routing.load(spec)
             for call in (lambda: epskew.Routing.load(bad), lambda: epskew.Routing.load(folder + "/none"),
                          lambda: epskew.routing(num_tokens=1).save(folder), lambda: epskew.routing(num_tokens=1).save("-")):
                 with self.assertRaises(epskew.UsageError):
