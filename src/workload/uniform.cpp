@@ -1,11 +1,11 @@
 #include "workload/uniform.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <vector>
 
 #include "workload/fast_random.hpp"
+#include "workload/normal_floor.hpp"
 
 namespace epskew {
 namespace {
@@ -57,36 +57,6 @@ class UniformToken {
   DistinctDraw groups_;
   DistinctDraw inside_;
 };
-
-/// Mean and variance of the largest of n standard normal numbers, by the trapezoidal rule on n phi Phi^(n-1).
-struct LargestNormal {
-  double mean = 0.0;
-  double mean_square = 0.0;
-};
-
-LargestNormal largest_of(int n) {
-  constexpr double step = 1.0 / 32.0;
-  LargestNormal largest;
-  for (double z = -9.0; z <= 9.0; z += step) {
-    const double below = 0.5 * std::erfc(-z / std::sqrt(2.0));
-    const double density =
-        n * std::exp(-0.5 * z * z) / std::sqrt(2.0 * std::acos(-1.0)) * std::pow(below, n - 1);
-    largest.mean += step * z * density;
-    largest.mean_square += step * z * z * density;
-  }
-  return largest;
-}
-
-double normal_floor(const WorkloadSpec& spec, double mean) {
-  const double experts = spec.num_experts;
-  const double share = 1.0 / spec.num_ranks();
-  // Loads add up to a constant: they vary like independent loads of this variance around their common mean.
-  const double deviation = std::sqrt(mean * (experts - spec.topk) / (experts - 1.0));
-  if (deviation == 0.0) return 1.0;
-  const double skewness = (1.0 - 2.0 * share) / deviation;
-  const LargestNormal largest = largest_of(spec.num_ranks());
-  return 1.0 + deviation / mean * (largest.mean + skewness / 6.0 * (largest.mean_square - 1.0));
-}
 
 double simulated_floor(const WorkloadSpec& spec, std::int64_t selections, int draws) {
   const std::int64_t tokens = (selections + spec.topk - 1) / spec.topk;

@@ -9,10 +9,10 @@ namespace epskew {
 /// Mean imbalance factor of uniform random routing of the spec's ranks, experts and `selections` (after
 /// masking).
 ///
-/// Where ranks get 16 selections or more on average: a rank's load is near normal with the hypergeometric
-/// variance S/R · (E - K)/(E - 1), whose skewness the second term of the Cornish–Fisher expansion corrects;
-/// the mean maximum of R of them comes from integrating Phi^R; expert groups are left out of account. Below 16: the
-/// mean of a few routings drawn with a fixed seed, about 1 % accurate.
+/// Where ranks get 16 selections or more on average: loads are near normal with the variance of drawing
+/// topk_groups groups and then topk of their experts (without groups the hypergeometric S/R · (E - K)/(E -
+/// 1)), corrected for skewness by the second term of the Cornish–Fisher expansion; the mean maximum is
+/// integrated. Below 16: the mean of a few routings drawn with a fixed seed. Either is about 1 % accurate.
 double uniform_floor(const WorkloadSpec& spec, std::int64_t selections);
 
 }  // namespace epskew
