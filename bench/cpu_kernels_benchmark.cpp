@@ -8,9 +8,9 @@
 #include <cstring>
 #include <vector>
 
-#include "backends/cpu/kernels.hpp"
 #include "backends/cpu/shared_memory.hpp"
 #include "epskew/support/random.hpp"
+#include "exchange/kernels.hpp"
 
 namespace epskew::cpu {
 namespace {

@@ -8,6 +8,7 @@
 
 #include "epskew/support/error.hpp"
 #include "epskew/workload/generate.hpp"
+#include "epskew/workload/pattern.hpp"
 #include "replayed_rounds.hpp"
 
 namespace epskew::app {
@@ -69,8 +70,9 @@ ExchangeOptions options_of(const BenchFlags& flags) {
 
 // A law or a pattern with loads of its own needs no factor; any other workload has DeepEP's three.
 std::vector<double> factors_of(const BenchFlags& flags) {
+  const auto pattern = find_pattern(flags.workload.pattern);
   const bool has_own =
-      !flags.workload.law.empty() || flags.workload.pattern == "k-hot" || flags.workload.pattern == "matrix";
+      !flags.workload.law.empty() || (pattern && *pattern != Pattern::none && !takes_factor(*pattern));
   if (flags.factors.empty() && !has_own) return {1.0, 2.0, 3.0};
   return flags.factors;
 }
@@ -80,11 +82,11 @@ std::vector<double> factors_of(const BenchFlags& flags) {
 std::vector<double> reachable(const BenchFlags& flags, std::vector<std::string>& notes) {
   std::vector<double> factors = factors_of(flags);
   if (!flags.factors.empty() || factors.empty()) return factors;
-  const double bound = generate(to_spec(flags.workload, std::nullopt)).feasible_max;
+  const double bound = reachable_factor(to_spec(flags.workload, std::nullopt));
   std::erase_if(factors, [&](double factor) {
     if (factor <= bound) return false;
-    notes.push_back(
-        fmt::format("the default factor {:g} is left out: this shape reaches at most {:.2f}", factor, bound));
+    notes.push_back(fmt::format("the default factor {:g} is left out: this workload reaches at most {:.2f}",
+                                factor, std::floor(bound * 100) / 100));
     return true;
   });
   return factors;
@@ -96,10 +98,11 @@ void plan_generated(const BenchFlags& flags, BenchPlan& bench) {
   for (const double factor : plan.factors)
     to_spec(flags.workload, factor);  // each is checked before any is made
   const WorkloadSpec spec = to_spec(flags.workload, std::nullopt);
-  plan.distribution =
-      spec.pattern == Pattern::none ? std::string(name_of(spec.family)) : flags.workload.pattern;
+  plan.distribution = spec.pattern != Pattern::none ? std::string(name_of(spec.pattern))
+                      : spec.curve.empty()          ? std::string(name_of(spec.family))
+                                                    : spec.curve_name;
   plan.num_masked = spec.num_masked;
-  plan.rounds = plan_rounds(spec, plan.factors);
+  plan.rounds = plan_rounds(spec, plan.factors, flags.steps ? checked_count(*flags.steps, 1, "--steps") : 1);
 }
 
 void plan_replayed(const BenchFlags& flags, BenchPlan& plan) {
@@ -107,6 +110,8 @@ void plan_replayed(const BenchFlags& flags, BenchPlan& plan) {
     throw UsageError(
         "--imbalance-factors and --trace are both given (the recording has its own factors); drop one");
   }
+  if (flags.steps)
+    throw UsageError("--steps and --trace are both given (the recording has its own rounds); drop one");
   ReplayedRounds replayed = replayed_rounds(flags.trace, flags.workload);
   plan.session.distribution = "trace";
   plan.session.trace = flags.trace.trace;
@@ -123,6 +128,8 @@ void add_bench_flags(CLI::App& command, BenchFlags& flags) {
       .add_option("--imbalance-factors", flags.factors,
                   "a round for each: largest rank load / mean load [1 2 3]")
       ->delimiter(',');
+  command.add_option("--steps", flags.steps,
+                     "rotating, burst: so many rounds a factor, of --step and the steps after it [1]");
   command.add_option("--backend", flags.backend, "see epskew info [the first that can run here]");
   command.add_option("--variant", flags.variants, "an option of the backend, name=value; may be repeated")
       ->take_all();
@@ -167,15 +174,10 @@ Outputs outputs_of(const BenchFlags& flags) {
   if (flags.json) outputs.json.emplace("--json", *flags.json);
   if (flags.csv) outputs.csv.emplace("--csv", *flags.csv);
   if (flags.html) outputs.html.emplace("--html", *flags.html);
-  int to_stdout = 0;
+  require_distinct({&outputs.json, &outputs.csv, &outputs.html});
   for (const auto* output : {&outputs.json, &outputs.csv, &outputs.html}) {
-    to_stdout += *output && (*output)->is_stdout();
+    if (*output && (*output)->is_stdout()) outputs.text = stderr;
   }
-  if (to_stdout > 1) {
-    throw UsageError(
-        "standard output is asked for twice (two results would run into each other); give one a file name");
-  }
-  if (to_stdout > 0) outputs.text = stderr;
   return outputs;
 }
 
@@ -193,6 +195,7 @@ BenchPlan plan_of(const BenchFlags& flags, const std::vector<std::string>& argv)
   plan.link_gb_per_s = link_bandwidth_of(flags);
   plan.hidden = checked_hidden(flags.workload);
   if (flags.workload.ranks_per_node) plan.ranks_per_node = static_cast<int>(*flags.workload.ranks_per_node);
+  refuse_flags_without_trace(flags.trace);
   if (flags.trace.trace.empty()) {
     plan_generated(flags, bench);
   } else {

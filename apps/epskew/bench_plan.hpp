@@ -22,6 +22,7 @@ struct BenchFlags {
   WorkloadFlags workload;
   TraceFlags trace;
   std::vector<double> factors;
+  std::optional<std::int64_t> steps;
   std::string backend;
   std::vector<std::string> variants;
   std::string dispatch_format = "fp8";
@@ -54,7 +55,7 @@ void add_bench_flags(CLI::App& command, BenchFlags& flags);
 /// one.
 const Backend& backend_named(const std::string& name);
 
-/// Throws UsageError for a file that cannot be written and where two results go to standard output.
+/// Throws UsageError for a file that cannot be written and where two results go to one place.
 Outputs outputs_of(const BenchFlags& flags);
 
 /// The rounds with their routing, and how they are exchanged and timed. `argv` is the whole command line, for

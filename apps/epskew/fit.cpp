@@ -22,7 +22,7 @@ namespace epskew::app {
 namespace {
 
 struct FitOutputs {
-  std::optional<OutputFile> json, html;
+  std::optional<OutputFile> json, html, law;
   bool text_to_stderr = false;
 };
 
@@ -31,17 +31,12 @@ FitOutputs outputs_of(const FitFlags& flags) {
   FitOutputs outputs;
   if (!flags.json.empty()) outputs.json.emplace("--json", flags.json);
   if (!flags.html.empty()) outputs.html.emplace("--html", flags.html);
-  const bool json_to_stdout = outputs.json && outputs.json->is_stdout();
-  const bool html_to_stdout = outputs.html && outputs.html->is_stdout();
-  if (json_to_stdout && html_to_stdout) {
-    throw UsageError(
-        "standard output is asked for twice (two results would run into each other); give one a file name");
-  }
-  outputs.text_to_stderr = json_to_stdout || html_to_stdout;
-  if (flags.law_out.empty()) return outputs;
-  if (OutputFile("--law-out", flags.law_out).is_stdout()) {
+  if (!flags.law_out.empty()) outputs.law.emplace("--law-out", flags.law_out);
+  if (outputs.law && outputs.law->is_stdout())
     throw UsageError("--law-out - is no file (bench --law reads one); give it a name");
-  }
+  require_distinct({&outputs.json, &outputs.html, &outputs.law});
+  outputs.text_to_stderr =
+      (outputs.json && outputs.json->is_stdout()) || (outputs.html && outputs.html->is_stdout());
   return outputs;
 }
 

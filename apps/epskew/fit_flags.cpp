@@ -37,7 +37,7 @@ void add_fit_flags(CLI::App& command, FitFlags& flags) {
       .add_option("--bootstrap", flags.bootstrap,
                   "resamples behind intervals, verdicts and p-values; 0: none of these")
       ->capture_default_str();
-  command.add_option("--seed", flags.seed, "of the resamples")->capture_default_str();
+  add_seed(command, flags.seed, "of the resamples");
   command.add_option("--json", flags.json, "also write JSON to this file; - for standard output");
   command.add_option("--html", flags.html, "also write a page with plots; - for standard output");
   command.add_option("--law-out", flags.law_out, "also write the best law to this file, for bench --law");

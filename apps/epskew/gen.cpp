@@ -13,6 +13,7 @@
 #include "epskew/trace/routing_file.hpp"
 #include "epskew/trace/spec_json.hpp"
 #include "epskew/workload/generate.hpp"
+#include "epskew/workload/pattern.hpp"
 #include "trace_flags.hpp"
 #include "workload_flags.hpp"
 
@@ -53,9 +54,16 @@ Made replay_one(const GenFlags& flags) {
 }
 
 Made generate_one(const GenFlags& flags) {
+  refuse_flags_without_trace(flags.trace);
   const WorkloadSpec spec = to_spec(flags.workload, flags.factor);
+  refuse_unused_law_flags(flags.workload, flags.factor.has_value());
   Workload workload = generate(spec);
   Made made;
+  if (is_cold_step(spec)) {
+    made.notes.push_back(fmt::format("step {} is balanced: a burst of period {} is hot in steps {}, {}, …",
+                                     spec.step, spec.burst_period, spec.burst_period - 1,
+                                     2 * std::int64_t{spec.burst_period} - 1));
+  }
   made.spec = spec_json(spec, workload);
   made.table = std::move(workload.table);
   return made;

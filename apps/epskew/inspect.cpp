@@ -1,13 +1,17 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "command.hpp"
 #include "epskew/report/inspection.hpp"
+#include "epskew/routing/digest.hpp"
 #include "epskew/support/error.hpp"
+#include "epskew/support/memory.hpp"
 #include "epskew/support/output_file.hpp"
 #include "trace_flags.hpp"
 
@@ -32,22 +36,22 @@ void check_ranks(int ranks, int num_experts) {
                     "divisors of {}",
                     ranks, num_experts, num_experts));
   }
+  constexpr double pair_bytes = 2 * sizeof(std::int64_t);
+  require_memory(pair_bytes * ranks * ranks, fmt::format("the traffic between {} ranks", ranks),
+                 "choose fewer");
 }
 
-/// The numbers of ranks to look at: those asked for, else a routing file's own, else the usual ones that fit.
+/// The numbers of ranks to look at: those asked for, else a routing file's own, else the usual ones.
 std::vector<int> ranks_of(const InspectFlags& flags, InspectionReport& report) {
   const int num_experts = report.trace.num_experts;
   for (const int ranks : flags.num_processes) check_ranks(ranks, num_experts);
   if (!flags.num_processes.empty()) return flags.num_processes;
   if (report.routing) return {report.routing->table.num_ranks()};
-  std::vector<int> usual;
-  for (const int ranks : {8, 16, 32}) {
-    if (num_experts % ranks == 0) {
-      usual.push_back(ranks);
-    } else {
-      report.trace.notes.push_back(
-          fmt::format("{} ranks are not shown: they do not divide {} experts", ranks, num_experts));
-    }
+  const std::vector<int> usual = usual_num_ranks(num_experts);
+  if (usual != std::vector{8, 16, 32}) {
+    report.trace.notes.push_back(fmt::format(
+        "shown on {} ranks (of 8, 16 and 32 not all divide {} experts); --num-processes names others",
+        fmt::join(usual, ", "), num_experts));
   }
   return usual;
 }
@@ -78,9 +82,10 @@ InspectionReport make_report(const InspectFlags& flags) {
   if (flags.num_topk) stated.num_topk = *flags.num_topk;
   InspectionReport report;
   report.trace = load_trace(flags.trace, stated);
-  if (report.trace.format == "epskew") {
-    report.routing = read_routing_file(flags.trace.trace);
-    report.load = count_load(report.routing->table);
+  if (auto table = own_routing(report.trace)) {
+    report.load = count_load(*table);
+    std::string fingerprint = digest(*table);
+    report.routing = RoutingFile{std::move(*table), std::move(fingerprint), report.trace.spec};
   }
   report.layers = inspect_all(flags, report.trace, ranks_of(flags, report));
   if (flags.ranks_per_node) inspect_nodes(report.layers, *flags.ranks_per_node);
@@ -104,7 +109,8 @@ void add_inspect(CLI::App& app) {
   add_trace_reading_flags(*command, flags->trace);
   command
       ->add_option("--num-processes", flags->num_processes,
-                   "numbers of ranks, e.g. 8,16,32 [a routing file's own; else 8,16,32]")
+                   "numbers of ranks, e.g. 8,16,32 [a routing file's own; else those of 8,16,32 that divide "
+                   "the experts]")
       ->delimiter(',');
   command->add_option("--ranks-per-node", flags->ranks_per_node,
                       "consecutive ranks that share a node: show the loads of nodes too");
@@ -112,7 +118,7 @@ void add_inspect(CLI::App& app) {
   command->add_option("--num-topk", flags->num_topk, "experts of a token, where the trace does not say");
   command->add_option("--placement", flags->placement,
                       "contiguous, spread, random or a placement file [contiguous]");
-  command->add_option("--seed", flags->seed, "of the random placement")->capture_default_str();
+  add_seed(*command, flags->seed, "of the random placement");
   command->add_option("--json", flags->json, "also write JSON to this file; - for standard output");
   command->callback([flags] { run_inspect(*flags); });
 }

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <iostream>
 #include <thread>
 
 #include "command.hpp"
@@ -12,8 +13,8 @@ namespace {
 
 enum ExitCode { ok = 0, failure = 1, usage = 2, wrong_result = 3, rank_lost = 4 };
 
-/// Processes of one job mostly have the same complaint. The first speaks at once, and its exit makes the launcher end
-/// the others; one that is still there after a while has a problem of its own and speaks too.
+/// Processes of one job mostly have the same complaint. The first speaks at once, and its exit makes the
+/// launcher end the others; one that is still there after a while has a problem of its own and speaks too.
 void let_the_first_speak() {
   const auto process = epskew::launched_process();
   if (!process || process->rank == 0) return;
@@ -24,6 +25,30 @@ int complain(const std::exception& error, ExitCode code) {
   let_the_first_speak();
   std::fprintf(stderr, "epskew: %s\n", error.what());
   return code;
+}
+
+/// What was printed must have arrived: on a full disk a run without its tables is no success.
+void require_output() {
+  std::cout.flush();
+  if (std::fflush(stdout) != 0) epskew::throw_errno("writing standard output");
+  if (std::ferror(stdout) != 0 || !std::cout)
+    throw epskew::EnvironmentError("writing standard output failed");
+}
+
+int run(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Help and version are "errors" of CLI11 with exit code 0, which it prints itself.
+    if (error.get_exit_code() != 0) {
+      let_the_first_speak();
+      std::fprintf(stderr, "epskew: %s; see epskew --help\n", error.what());
+      return usage;
+    }
+    app.exit(error);
+  }
+  require_output();
+  return ok;
 }
 
 }  // namespace
@@ -40,14 +65,7 @@ int main(int argc, char** argv) {
   epskew::app::add_report(app);
   epskew::app::add_compare(app);
   try {
-    app.parse(argc, argv);
-    return ok;
-  } catch (const CLI::ParseError& error) {
-    // Help and version are "errors" of CLI11 with exit code 0, which it prints itself.
-    if (error.get_exit_code() == 0) return app.exit(error);
-    let_the_first_speak();
-    std::fprintf(stderr, "epskew: %s; see epskew --help\n", error.what());
-    return usage;
+    return run(app, argc, argv);
   } catch (const epskew::UsageError& error) {
     return complain(error, usage);
   } catch (const epskew::WrongResult& error) {

@@ -6,7 +6,6 @@
 #include <charconv>
 
 #include "epskew/support/error.hpp"
-#include "epskew/workload/model_shapes.hpp"
 
 namespace epskew::app {
 namespace {
@@ -21,9 +20,10 @@ int parse_integer(const char* flag, std::string_view text) {
   return value;
 }
 
-std::vector<int> layers_of(std::string_view text) {
+std::vector<int> layers_of(const std::optional<std::string>& flag) {
   std::vector<int> layers;
-  if (text == "all") return layers;
+  if (!flag || *flag == "all") return layers;
+  std::string_view text = *flag;
   while (true) {
     const std::size_t comma = text.find(',');
     layers.push_back(parse_integer("--layers", text.substr(0, comma)));
@@ -49,10 +49,11 @@ std::optional<int> windows_of(const TraceFlags& flags) {
 }
 
 Deal deal_of(const TraceFlags& flags) {
-  if (flags.deal == "contiguous") return Deal::contiguous;
-  if (flags.deal == "round-robin") return Deal::round_robin;
-  throw UsageError(fmt::format(
-      "--deal {} is unknown (no such way to deal tokens); known: contiguous, round-robin", flags.deal));
+  const std::string name = flags.deal.value_or("contiguous");
+  if (name == "contiguous") return Deal::contiguous;
+  if (name == "round-robin") return Deal::round_robin;
+  throw UsageError(
+      fmt::format("--deal {} is unknown (no such way to deal tokens); known: contiguous, round-robin", name));
 }
 
 /// What the user says about the model, by flag or --model; unset where the recording decides.
@@ -60,11 +61,7 @@ std::optional<int> stated(const std::optional<std::int64_t>& flag, const Workloa
                           int ModelShape::*field) {
   if (flag) return static_cast<int>(std::clamp<std::int64_t>(*flag, INT32_MIN, INT32_MAX));
   if (workload.model.empty()) return std::nullopt;
-  const auto model = find_model(workload.model);
-  if (!model)
-    throw UsageError(fmt::format("--model {} is unknown (no such shape); gen --help names the known ones",
-                                 workload.model));
-  return (*model).*field;
+  return model_of(workload).*field;
 }
 
 void refuse_generator_flags(const WorkloadFlags& workload) {
@@ -79,6 +76,12 @@ void refuse_generator_flags(const WorkloadFlags& workload) {
   refuse(workload.pattern != "none", "--pattern");
   refuse(workload.hot_rank.has_value(), "--hot-rank");
   refuse(workload.sampling != "exact", "--sampling");
+  refuse(workload.num_masked.has_value(), "--num-masked");
+  refuse(!workload.matrix.empty(), "--matrix");
+  refuse(workload.hot_experts.has_value(), "--hot-experts");
+  refuse(workload.hot_fraction.has_value(), "--hot-fraction");
+  refuse(workload.step.has_value(), "--step");
+  refuse(workload.burst_period.has_value(), "--burst-period");
   refuse(workload.num_groups.has_value(), "--num-groups");
   refuse(workload.num_topk_groups.has_value(), "--num-topk-groups");
 }
@@ -86,12 +89,14 @@ void refuse_generator_flags(const WorkloadFlags& workload) {
 }  // namespace
 
 void add_trace_reading_flags(CLI::App& command, TraceFlags& flags) {
-  command.add_option("--layers", flags.layers, "layers of the trace: 3,7 or all")->capture_default_str();
+  command.add_option("--layers", flags.layers, "layers of the trace: 3,7 or all [all]");
   command.add_option("--npy", flags.npy, "what a .npy file of three or more axes holds: counts or ids");
   command.add_flag("--drop-constant", flags.drop_constant,
                    "leave out long runs of identical rows, as warm-up makes");
-  command.add_option("--max-file-bytes", flags.max_file_bytes, "refuse larger trace files")
-      ->capture_default_str();
+  command
+      .add_option("--max-file-bytes", flags.max_file_bytes,
+                  fmt::format("refuse larger trace files [{}]", default_max_file_bytes))
+      ->check(CLI::PositiveNumber);
 }
 
 void add_trace_flags(CLI::App& command, TraceFlags& flags) {
@@ -101,8 +106,23 @@ void add_trace_flags(CLI::App& command, TraceFlags& flags) {
   command.add_option(
       "--windows", flags.windows,
       "windows of ranks x tokens that are replayed of each layer, a number or all [1; counts: their total]");
-  command.add_option("--deal", flags.deal, "recorded tokens to ranks: contiguous or round-robin")
-      ->capture_default_str();
+  command.add_option("--deal", flags.deal,
+                     "recorded tokens to ranks: contiguous or round-robin [contiguous]");
+}
+
+void refuse_flags_without_trace(const TraceFlags& flags) {
+  if (!flags.trace.empty()) return;
+  const auto refuse = [](bool given, const char* flag) {
+    if (given)
+      throw UsageError(fmt::format(
+          "{} is given without --trace (there is no recording to read); add that or drop it", flag));
+  };
+  refuse(flags.layers.has_value(), "--layers");
+  refuse(!flags.npy.empty(), "--npy");
+  refuse(flags.drop_constant, "--drop-constant");
+  refuse(flags.max_file_bytes.has_value(), "--max-file-bytes");
+  refuse(flags.windows.has_value(), "--windows");
+  refuse(flags.deal.has_value(), "--deal");
 }
 
 Trace load_trace(const TraceFlags& flags, const WorkloadFlags& workload) {
@@ -112,22 +132,24 @@ Trace load_trace(const TraceFlags& flags, const WorkloadFlags& workload) {
   options.layers = layers_of(flags.layers);
   options.drop_constant = flags.drop_constant;
   options.array_content = array_content_of(flags.npy);
-  options.max_file_bytes = flags.max_file_bytes;
+  options.max_file_bytes = flags.max_file_bytes.value_or(default_max_file_bytes);
   return read_trace(flags.trace, options);
 }
 
 Replay load_replay(const Trace& trace, const TraceFlags& flags, const WorkloadFlags& workload) {
   refuse_generator_flags(workload);
-  WorkloadFlags model = workload;
-  model.num_experts = trace.num_experts;
-  if (trace.topk > 0) model.num_topk = trace.topk;
-  const Shape shape = shape_of(model);
+  const bool says_tokens =
+      workload.num_processes || workload.num_tokens || !workload.num_tokens_per_rank.empty();
   ReplayOptions options;
-  options.tokens_per_rank = shape.tokens_per_rank;
-  options.topk = shape.topk;
+  options.tokens_per_rank =
+      says_tokens || trace.tokens_per_rank.empty() ? tokens_of(workload) : trace.tokens_per_rank;
+  options.topk = trace.topk > 0 ? trace.topk : topk_of(workload);
   options.windows = windows_of(flags);
   options.deal = deal_of(flags);
-  if (workload.placement) options.placement = placement_of(workload, trace.num_experts, shape.num_ranks());
+  if (workload.placement) {
+    const auto ranks = static_cast<int>(options.tokens_per_rank.size());
+    options.placement = placement_of(workload, trace.num_experts, ranks);
+  }
   options.seed = workload.seed;
   return replay(trace, options);
 }

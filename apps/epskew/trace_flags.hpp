@@ -14,13 +14,13 @@
 namespace epskew::app {
 
 struct TraceFlags {
-  std::string trace;  ///< file or folder; empty: no trace
-  std::string layers = "all";
-  std::string npy;  ///< counts or ids; empty: the shape decides
+  std::string trace;                  ///< file or folder; empty: no trace
+  std::optional<std::string> layers;  ///< numbers with commas, or "all"
+  std::string npy;                    ///< counts or ids; empty: the shape decides
   bool drop_constant = false;
-  std::uint64_t max_file_bytes = default_max_file_bytes;
+  std::optional<std::uint64_t> max_file_bytes;
   std::optional<std::string> windows;  ///< a number or "all"
-  std::string deal = "contiguous";
+  std::optional<std::string> deal;
 };
 
 /// How a recording is read: --layers, --npy, --drop-constant, --max-file-bytes.
@@ -28,12 +28,15 @@ void add_trace_reading_flags(CLI::App& command, TraceFlags& flags);
 /// --trace, the reading flags, --windows and --deal.
 void add_trace_flags(CLI::App& command, TraceFlags& flags);
 
+/// Throws UsageError where any of the flags is given without --trace.
+void refuse_flags_without_trace(const TraceFlags& flags);
+
 /// Reads flags.trace. The experts and top-k that the user states (by flag or --model) must agree with the
 /// recording.
 Trace load_trace(const TraceFlags& flags, const WorkloadFlags& workload);
 
-/// The recorded rounds on the ranks and tokens that `workload` says; its families, patterns and masks do not
-/// apply, and throw UsageError where they are set.
+/// The recorded rounds on the ranks and tokens that `workload` says, else those of a routing file itself; its
+/// families, patterns and masks do not apply, and throw UsageError where they are set.
 Replay load_replay(const Trace& trace, const TraceFlags& flags, const WorkloadFlags& workload);
 
 }  // namespace epskew::app

@@ -9,10 +9,11 @@
 
 #include "epskew/support/error.hpp"
 #include "epskew/support/launcher.hpp"
-#include "epskew/support/memory.hpp"
 #include "epskew/trace/matrix_file.hpp"
 #include "epskew/workload/law_file.hpp"
 #include "epskew/workload/model_shapes.hpp"
+#include "epskew/workload/pattern.hpp"
+#include "epskew/workload/spec_check.hpp"
 
 namespace epskew::app {
 namespace {
@@ -22,6 +23,7 @@ constexpr std::int64_t default_tokens = 128;
 constexpr int default_hidden = 7168;
 constexpr int default_topk = 8;
 constexpr int default_experts = 288;
+constexpr int default_masked = 10;
 constexpr int scale_channels = 128;
 /// Ranks and experts above these are typing errors: no machine and no model comes near.
 constexpr std::int64_t max_ranks = 1 << 16;
@@ -33,15 +35,6 @@ std::string model_names() {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-ModelShape base_shape(const WorkloadFlags& flags) {
-  if (flags.model.empty()) return {"", 0, default_experts, default_topk, default_hidden, 1, 1};
-  const auto model = find_model(flags.model);
-  if (!model)
-    throw UsageError(
-        fmt::format("--model {} is unknown (no such shape); known: {}", flags.model, model_names()));
-  return *model;
-}
-
 int checked(std::int64_t value, std::int64_t low, std::int64_t high, const char* flag) {
   if (value < low || value > high) {
     throw UsageError(fmt::format("{} {} is out of range ({} to {} are possible); choose a number in it", flag,
@@ -51,54 +44,7 @@ int checked(std::int64_t value, std::int64_t low, std::int64_t high, const char*
 }
 
 int hidden_of(const WorkloadFlags& flags) {
-  return checked(flags.hidden.value_or(base_shape(flags).hidden), 1, 1 << 20, "--hidden");
-}
-
-std::vector<std::int32_t> tokens_of(const WorkloadFlags& flags) {
-  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
-  const auto& each = flags.num_tokens_per_rank;
-  if (each.empty()) {
-    const int ranks = checked(flags.num_processes.value_or(default_ranks), 1, max_ranks, "--num-processes");
-    const int tokens = checked(flags.num_tokens.value_or(default_tokens), 0, most, "--num-tokens");
-    return std::vector<std::int32_t>(static_cast<std::size_t>(ranks), tokens);
-  }
-  if (flags.num_tokens)
-    throw UsageError(
-        "--num-tokens and --num-tokens-per-rank are both given (they contradict each other); drop one");
-  const auto count = static_cast<std::int64_t>(each.size());
-  if (flags.num_processes.value_or(count) != count) {
-    throw UsageError(
-        fmt::format("--num-tokens-per-rank has {} numbers (--num-processes is {}); give one a rank", count,
-                    *flags.num_processes));
-  }
-  checked(count, 1, max_ranks, "the length of --num-tokens-per-rank");
-  std::vector<std::int32_t> tokens;
-  for (const std::int64_t number : each) tokens.push_back(checked(number, 0, most, "--num-tokens-per-rank"));
-  return tokens;
-}
-
-void check_experts(const Shape& shape) {
-  if (shape.num_experts % shape.num_ranks() != 0) {
-    throw UsageError(
-        fmt::format("--num-experts {} does not divide among {} ranks (each owns the same number); choose a "
-                    "multiple of {}",
-                    shape.num_experts, shape.num_ranks(), shape.num_ranks()));
-  }
-  if (shape.topk > shape.num_experts) {
-    throw UsageError(
-        fmt::format("--num-topk {} is more than --num-experts {} (the experts of a token are distinct); "
-                    "choose at most {}",
-                    shape.topk, shape.num_experts, shape.num_experts));
-  }
-}
-
-void check_memory(const Shape& shape) {
-  double tokens = 0;
-  for (const std::int32_t count : shape.tokens_per_rank) tokens += count;
-  constexpr double entry_bytes = sizeof(std::int32_t) + sizeof(float);
-  require_memory(tokens * shape.topk * entry_bytes,
-                 fmt::format("a routing of {:.0f} tokens, top-{}", tokens, shape.topk),
-                 "choose fewer tokens or ranks");
+  return checked(flags.hidden.value_or(model_of(flags).hidden), 1, 1 << 20, "--hidden");
 }
 
 /// The enumerator whose name is `text`.
@@ -121,6 +67,10 @@ LawLevel level_of(const WorkloadFlags& flags) {
 
 void set_law(const WorkloadFlags& flags, WorkloadSpec& spec) {
   spec.level = level_of(flags);
+  if (spec.sampling == Sampling::multinomial && flags.law_level && spec.level == LawLevel::rank) {
+    throw UsageError(
+        "--law-level rank and --sampling multinomial are both given (the draw is of experts); drop one");
+  }
   const std::string distribution = flags.distribution.value_or("lognormal");
   const auto family = find_family(distribution);
   if (!family) {
@@ -139,46 +89,87 @@ void set_law(const WorkloadFlags& flags, WorkloadSpec& spec) {
   }
 }
 
+Pattern pattern_of(const WorkloadFlags& flags) {
+  const auto pattern = find_pattern(flags.pattern);
+  if (!pattern) {
+    throw UsageError(
+        fmt::format("--pattern {} is unknown (no such choice); known: {}", flags.pattern, pattern_names()));
+  }
+  return *pattern;
+}
+
 void set_pattern(const WorkloadFlags& flags, WorkloadSpec& spec) {
   constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
-  spec.pattern = choose<Pattern>("--pattern", flags.pattern,
-                                 {{"none", Pattern::none},
-                                  {"hot-rank", Pattern::hot_rank},
-                                  {"k-hot", Pattern::k_hot},
-                                  {"rotating", Pattern::rotating},
-                                  {"burst", Pattern::burst},
-                                  {"matrix", Pattern::matrix},
-                                  {"skew-in-nodes", Pattern::skew_in_nodes},
-                                  {"skew-across-nodes", Pattern::skew_across_nodes}});
+  spec.pattern = pattern_of(flags);
   if (spec.pattern == Pattern::k_hot) {  // the default of 32 is too many for a small shape of another pattern
-    spec.hot_experts = checked(flags.hot_experts, 1, spec.num_experts, "--hot-experts");
+    spec.hot_experts =
+        checked(flags.hot_experts.value_or(spec.hot_experts), 1, spec.num_experts, "--hot-experts");
   }
-  spec.hot_fraction = flags.hot_fraction;
-  if (!(flags.hot_fraction >= 0 && flags.hot_fraction <= 1)) {
+  spec.hot_fraction = flags.hot_fraction.value_or(spec.hot_fraction);
+  if (!(spec.hot_fraction >= 0 && spec.hot_fraction <= 1)) {
+    throw UsageError(fmt::format(
+        "--hot-fraction {} is out of range (a share from 0 to 1); choose a number in it", spec.hot_fraction));
+  }
+  spec.step = checked(flags.step.value_or(spec.step), 0, most, "--step");
+  spec.burst_period = checked(flags.burst_period.value_or(spec.burst_period), 1, most, "--burst-period");
+  if (!flags.matrix.empty()) spec.matrix = read_matrix(flags.matrix, spec.num_ranks());
+}
+
+void refuse_both(bool given, const char* flag, const std::string& other, const char* why) {
+  if (given) throw UsageError(fmt::format("{} and {} are both given ({}); drop one", flag, other, why));
+}
+
+void refuse_without(bool given, const char* flag, const char* partner) {
+  if (given)
     throw UsageError(
-        fmt::format("--hot-fraction {} is out of range (a share from 0 to 1); choose a number in it",
-                    flags.hot_fraction));
+        fmt::format("{} is given without {} (it has no effect then); add that or drop it", flag, partner));
+}
+
+/// A flag without effect is a mistake: whoever gives it expects one.
+void check_pattern_flags(const WorkloadFlags& flags) {
+  const Pattern pattern = pattern_of(flags);
+  const std::string named = "--pattern " + flags.pattern;
+  if (pattern != Pattern::none) {
+    constexpr const char* why = "each decides the loads";
+    refuse_both(flags.distribution.has_value(), "--distribution", named, why);
+    refuse_both(!flags.law.empty(), "--law", named, why);
+    refuse_both(flags.law_level.has_value(), "--law-level", named, why);
+    refuse_both(flags.sampling != "exact", "--sampling", named, why);
+    refuse_both(flags.hot_rank && !takes_factor(pattern), "--hot-rank", named,
+                "the pattern decides which rank is hot");
   }
-  spec.step = checked(flags.step, 0, most, "--step");
-  spec.burst_period = checked(flags.burst_period, 1, most, "--burst-period");
-  if ((spec.pattern == Pattern::matrix) == flags.matrix.empty()) {
+  refuse_without(flags.hot_experts && pattern != Pattern::k_hot, "--hot-experts", "--pattern k-hot");
+  refuse_without(flags.hot_fraction && pattern != Pattern::k_hot, "--hot-fraction", "--pattern k-hot");
+  refuse_without(flags.step && !has_steps(pattern), "--step", "--pattern rotating or burst");
+  refuse_without(flags.burst_period && pattern != Pattern::burst, "--burst-period", "--pattern burst");
+  if ((pattern == Pattern::matrix) == flags.matrix.empty()) {
     throw UsageError(
         "--pattern matrix and --matrix FILE go together (one is given alone); give both or none");
-  }
-  if (!flags.matrix.empty()) spec.matrix = read_matrix(flags.matrix, spec.num_ranks());
-  if (spec.pattern != Pattern::none && !flags.law.empty()) {
-    throw UsageError("--pattern and --law are both given (each decides the loads); drop one");
   }
 }
 
 void set_placement(const WorkloadFlags& flags, WorkloadSpec& spec) {
   if (!flags.placement) return;
-  if (spec.level != LawLevel::expert) {
+  const bool experts_have_loads = spec.pattern == Pattern::k_hot || spec.level == LawLevel::expert ||
+                                  spec.sampling == Sampling::multinomial;
+  if (!experts_have_loads || (spec.pattern != Pattern::none && spec.pattern != Pattern::k_hot)) {
     throw UsageError(
-        "--placement needs --law-level expert (a law over ranks says the loads of ranks itself); add it or "
-        "drop the placement");
+        "--placement needs loads of experts (--law-level expert, --pattern k-hot or --sampling multinomial; "
+        "otherwise the loads of ranks are what is asked for); add one of them or drop it");
   }
   spec.placement = placement_of(flags, spec.num_experts, spec.num_ranks());
+}
+
+/// Entries that are not there cannot be masked. A rank without tokens has none and is left as it is.
+void check_masked(const WorkloadSpec& spec) {
+  for (int rank = 0; rank < spec.num_ranks(); ++rank) {
+    const std::int64_t tokens = spec.tokens_per_rank[static_cast<std::size_t>(rank)];
+    if (tokens == 0 || spec.num_masked <= tokens * spec.topk) continue;
+    throw UsageError(
+        fmt::format("--num-masked {} is more than rank {} has (top-{} of {} tokens are {} entries); choose 0 "
+                    "to {}",
+                    spec.num_masked, rank, spec.topk, tokens, tokens * spec.topk, tokens * spec.topk));
+  }
 }
 
 }  // namespace
@@ -207,36 +198,68 @@ void add_workload_flags(CLI::App& command, WorkloadFlags& flags) {
   add("--ranks-per-node", flags.ranks_per_node,
       "consecutive ranks that share a node, for loads by node [as many as mpirun started on this one]");
   add("--placement", flags.placement,
-      "where experts live: contiguous, spread, random or a placement file [contiguous]");
+      "where experts live whose loads are given (--law-level expert, k-hot, multinomial, a trace): "
+      "contiguous, spread, random or a placement file [random; a trace: contiguous]");
   add("--sampling", flags.sampling, "exact, or multinomial as DeepEP #393 draws")->capture_default_str();
-  add("--num-masked", flags.num_masked, "selections of every rank set to -1")->capture_default_str();
+  add("--num-masked", flags.num_masked, "selections of every rank set to -1 [10]");
   add("--hot-rank", flags.hot_rank, "the rank with the largest load [chosen by the seed]");
   add("--pattern", flags.pattern,
       "none, hot-rank, k-hot, rotating, burst, matrix, skew-in-nodes or skew-across-nodes")
       ->capture_default_str();
-  add("--hot-experts", flags.hot_experts, "k-hot: how many experts are hot")->capture_default_str();
-  add("--hot-fraction", flags.hot_fraction, "k-hot: share of the selections they receive")
-      ->capture_default_str();
-  add("--step", flags.step, "rotating, burst: the step that is made")->capture_default_str();
-  add("--burst-period", flags.burst_period, "burst: every n-th step is hot")->capture_default_str();
+  add("--hot-experts", flags.hot_experts, "k-hot: how many experts are hot [32]");
+  add("--hot-fraction", flags.hot_fraction, "k-hot: share of the selections they receive [0.9]");
+  add("--step", flags.step, "rotating, burst: the first step that is made [0]");
+  add("--burst-period", flags.burst_period, "burst: every n-th step is hot [8]");
   add("--matrix", flags.matrix,
       "matrix: CSV or .npy of selections, a row a source rank, a column a destination rank");
-  add("--seed", flags.seed, "the same seed gives the same routing everywhere")->capture_default_str();
+  add_seed(command, flags.seed, "the same seed gives the same routing everywhere");
 }
 
-Shape shape_of(const WorkloadFlags& flags) {
-  const ModelShape base = base_shape(flags);
-  Shape shape;
-  shape.tokens_per_rank = tokens_of(flags);
-  shape.num_experts = checked(flags.num_experts.value_or(base.num_experts), 1, max_experts, "--num-experts");
-  shape.topk = checked(flags.num_topk.value_or(base.topk), 1, max_experts, "--num-topk");
-  shape.hidden = hidden_of(flags);
-  shape.num_groups = checked(flags.num_groups.value_or(base.num_groups), 1, max_experts, "--num-groups");
-  shape.topk_groups =
-      checked(flags.num_topk_groups.value_or(base.topk_groups), 1, max_experts, "--num-topk-groups");
-  check_experts(shape);
-  check_memory(shape);
-  return shape;
+CLI::Option* add_seed(CLI::App& command, std::uint64_t& seed, const char* help) {
+  return command.add_option("--seed", seed, help)
+      ->check([](const std::string& text) {
+        // The conversion to an unsigned number would wrap it around.
+        if (text.starts_with('-'))
+          throw UsageError(fmt::format("--seed {} is negative (seeds count from 0); choose 0 or more", text));
+        return std::string();
+      })
+      ->capture_default_str();
+}
+
+ModelShape model_of(const WorkloadFlags& flags) {
+  if (flags.model.empty()) return {"", 0, default_experts, default_topk, default_hidden, 1, 1};
+  const auto model = find_model(flags.model);
+  if (!model)
+    throw UsageError(
+        fmt::format("--model {} is unknown (no such shape); known: {}", flags.model, model_names()));
+  return *model;
+}
+
+std::vector<std::int32_t> tokens_of(const WorkloadFlags& flags) {
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  const auto& each = flags.num_tokens_per_rank;
+  if (each.empty()) {
+    const int ranks = checked(flags.num_processes.value_or(default_ranks), 1, max_ranks, "--num-processes");
+    const int tokens = checked(flags.num_tokens.value_or(default_tokens), 0, most, "--num-tokens");
+    return std::vector<std::int32_t>(static_cast<std::size_t>(ranks), tokens);
+  }
+  if (flags.num_tokens)
+    throw UsageError(
+        "--num-tokens and --num-tokens-per-rank are both given (they contradict each other); drop one");
+  const auto count = static_cast<std::int64_t>(each.size());
+  if (flags.num_processes.value_or(count) != count) {
+    throw UsageError(
+        fmt::format("--num-tokens-per-rank has {} numbers (--num-processes is {}); give one a rank", count,
+                    *flags.num_processes));
+  }
+  checked(count, 1, max_ranks, "the length of --num-tokens-per-rank");
+  std::vector<std::int32_t> tokens;
+  for (const std::int64_t number : each) tokens.push_back(checked(number, 0, most, "--num-tokens-per-rank"));
+  return tokens;
+}
+
+int topk_of(const WorkloadFlags& flags) {
+  return checked(flags.num_topk.value_or(model_of(flags).topk), 1, max_experts, "--num-topk");
 }
 
 int checked_hidden(const WorkloadFlags& flags) {
@@ -252,7 +275,15 @@ int checked_hidden(const WorkloadFlags& flags) {
 Placement placement_of(const WorkloadFlags& flags, int num_experts, int num_ranks) {
   const std::string name = flags.placement.value_or("contiguous");
   if (name == "contiguous") return contiguous_placement(num_experts);
-  if (name == "spread") return spread_placement(num_experts, num_ranks);
+  if (name == "spread") {
+    if (num_experts % num_ranks != 0) {
+      throw UsageError(
+          fmt::format("--placement spread needs experts that divide among the ranks ({} experts, {} ranks); "
+                      "choose other ranks",
+                      num_experts, num_ranks));
+    }
+    return spread_placement(num_experts, num_ranks);
+  }
   if (name == "random") return random_placement(num_experts, flags.seed);
   return read_placement(name, num_experts);
 }
@@ -265,32 +296,49 @@ int ranks_per_node_of(const WorkloadFlags& flags, int num_ranks) {
 }
 
 WorkloadSpec to_spec(const WorkloadFlags& flags, std::optional<double> factor) {
-  const Shape shape = shape_of(flags);
   if (factor && !(*factor >= 1 && std::isfinite(*factor))) {
     throw UsageError(fmt::format(
         "imbalance factor {} is impossible (the largest load is at least the mean); choose 1 or more",
         *factor));
   }
+  check_pattern_flags(flags);
+  const ModelShape model = model_of(flags);
+  const auto count = [](const std::optional<std::int64_t>& flag, int otherwise, const char* name) {
+    return checked(flag.value_or(otherwise), 1, max_experts, name);
+  };
   WorkloadSpec spec;
-  spec.tokens_per_rank = shape.tokens_per_rank;
-  spec.num_experts = shape.num_experts;
-  spec.topk = shape.topk;
-  spec.num_groups = shape.num_groups;
-  spec.topk_groups = shape.topk_groups;
+  spec.tokens_per_rank = tokens_of(flags);
+  spec.num_experts = count(flags.num_experts, model.num_experts, "--num-experts");
+  spec.topk = topk_of(flags);
+  spec.num_groups = count(flags.num_groups, model.num_groups, "--num-groups");
+  spec.topk_groups = count(flags.num_topk_groups, model.topk_groups, "--num-topk-groups");
   spec.factor = factor;
   spec.seed = flags.seed;
-  spec.num_masked = checked(flags.num_masked, 0, std::numeric_limits<std::int32_t>::max(), "--num-masked");
+  spec.num_masked = checked(flags.num_masked.value_or(default_masked), 0,
+                            std::numeric_limits<std::int32_t>::max(), "--num-masked");
+  if (flags.hot_rank) spec.hot_rank = checked(*flags.hot_rank, 0, spec.num_ranks() - 1, "--hot-rank");
+  check_shape(spec);
+  check_masked(spec);
   spec.sampling = choose<Sampling>("--sampling", flags.sampling,
                                    {{"exact", Sampling::exact}, {"multinomial", Sampling::multinomial}});
-  if (flags.hot_rank) spec.hot_rank = checked(*flags.hot_rank, 0, shape.num_ranks() - 1, "--hot-rank");
   spec.imbalance_level =
       choose<ImbalanceLevel>("--imbalance-level", flags.imbalance_level,
                              {{"rank", ImbalanceLevel::rank}, {"node", ImbalanceLevel::node}});
-  spec.ranks_per_node = ranks_per_node_of(flags, shape.num_ranks());
+  spec.ranks_per_node = ranks_per_node_of(flags, spec.num_ranks());
   set_law(flags, spec);
   set_pattern(flags, spec);
   set_placement(flags, spec);
   return spec;
+}
+
+void refuse_unused_law_flags(const WorkloadFlags& flags, bool has_factor) {
+  if (has_factor || !flags.law.empty() || flags.pattern != "none") return;
+  constexpr const char* partner = "--imbalance-factor, --law or --pattern";
+  refuse_without(flags.distribution.has_value(), "--distribution", partner);
+  refuse_without(flags.law_level.has_value(), "--law-level", partner);
+  refuse_without(flags.sampling != "exact", "--sampling", partner);
+  refuse_without(flags.placement.has_value(), "--placement", partner);
+  refuse_without(flags.hot_rank.has_value(), "--hot-rank", partner);
 }
 
 }  // namespace epskew::app

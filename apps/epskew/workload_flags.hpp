@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "epskew/workload/model_shapes.hpp"
 #include "epskew/workload/spec.hpp"
 
 namespace epskew::app {
@@ -31,36 +32,32 @@ struct WorkloadFlags {
   std::optional<std::int64_t> ranks_per_node;
   std::optional<std::string> placement;
   std::string sampling = "exact";
-  std::int64_t num_masked = 10;
+  std::optional<std::int64_t> num_masked;
   std::optional<std::int64_t> hot_rank;
   std::string pattern = "none";
-  std::int64_t hot_experts = 32;
-  double hot_fraction = 0.9;
-  std::int64_t step = 0;
-  std::int64_t burst_period = 8;
+  std::optional<std::int64_t> hot_experts;
+  std::optional<double> hot_fraction;
+  std::optional<std::int64_t> step;
+  std::optional<std::int64_t> burst_period;
   std::string matrix;
   std::uint64_t seed = 0;
-};
-
-/// Ranks, tokens, experts and the rest of the shape: from the flag where given, else from --model, else the
-/// default (8 ranks of 128 tokens, top-8 of 288 experts, hidden 7168).
-struct Shape {
-  std::vector<std::int32_t> tokens_per_rank;  ///< [R]
-  int num_experts = 0;
-  int topk = 0;
-  int hidden = 0;
-  int num_groups = 1;
-  int topk_groups = 1;
-
-  int num_ranks() const { return static_cast<int>(tokens_per_rank.size()); }
 };
 
 /// Adds every flag of WorkloadFlags to `command`. `flags` must live until the command line is parsed.
 void add_workload_flags(CLI::App& command, WorkloadFlags& flags);
 
-/// Throws UsageError for what no routing can have: counts out of range, experts that do not divide among the
-/// ranks, more experts a token than there are, more tokens than memory holds (with the bytes needed).
-Shape shape_of(const WorkloadFlags& flags);
+/// --seed: any number of 64 bits; a negative one is refused.
+CLI::Option* add_seed(CLI::App& command, std::uint64_t& seed, const char* help);
+
+/// The published shape that --model names, or the default (top-8 of 288 experts, hidden 7168). Throws
+/// UsageError for an unknown name, with the known ones.
+ModelShape model_of(const WorkloadFlags& flags);
+
+/// [R]: the tokens of every rank, 128 on each of 8 where the flags do not say.
+std::vector<std::int32_t> tokens_of(const WorkloadFlags& flags);
+
+/// --num-topk, that of --model, or the default.
+int topk_of(const WorkloadFlags& flags);
 
 /// --hidden, that of --model, or the default. Throws UsageError unless it is a positive multiple of 128, the
 /// channels of one FP8 scale.
@@ -74,8 +71,12 @@ Placement placement_of(const WorkloadFlags& flags, int num_experts, int num_rank
 int ranks_per_node_of(const WorkloadFlags& flags, int num_ranks);
 
 /// What the flags ask for at one imbalance factor; unset: uniform random routing, or the law's or pattern's
-/// own shape. Throws UsageError as shape_of does, and for unknown names, flags that contradict each other and
-/// a factor below 1.
+/// own shape. Throws UsageError for unknown names, a factor below 1, flags that contradict each other or have
+/// no effect together, and as check_shape does.
 WorkloadSpec to_spec(const WorkloadFlags& flags, std::optional<double> factor);
+
+/// Throws UsageError where a flag that shapes the loads is given but nothing asks for a shape: no factor, law
+/// or pattern. For commands that make one routing.
+void refuse_unused_law_flags(const WorkloadFlags& flags, bool has_factor);
 
 }  // namespace epskew::app

@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "epskew/support/memory.hpp"
 #include "measure/cache_flush.hpp"
 #include "report/build_info_generated.hpp"
 
@@ -99,7 +100,7 @@ void add_provenance(Record& record) {
                   fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
   record.host.name = system.nodename;
   record.host.system = fmt::format("{} {} {}", system.sysname, system.release, system.machine);
-  record.host.memory_bytes = std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
+  record.host.memory_bytes = static_cast<std::int64_t>(physical_memory_bytes());
   record.cpu = describe_cpu(system.machine);
   record.gpu = find_gpus();
   record.driver = find_driver();

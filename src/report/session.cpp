@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "epskew/report/recording.hpp"
 #include "epskew/routing/digest.hpp"
 #include "epskew/support/error.hpp"
-#include "epskew/workload/generate.hpp"
 
 namespace epskew {
 namespace {
@@ -35,56 +33,7 @@ RoundPlan plan_of_visit(const SessionPlan& plan, std::size_t round, int pass) {
   return visit;
 }
 
-// Loads that the spec itself decides, without a factor.
-bool has_own_loads(const WorkloadSpec& spec) {
-  return spec.shape || !spec.curve.empty() || spec.pattern == Pattern::k_hot ||
-         spec.pattern == Pattern::matrix;
-}
-
 }  // namespace
-
-std::string factor_label(double factor) {
-  std::string label = fmt::format("{}", factor);
-  if (label.find_first_not_of("0123456789") == std::string::npos) label += ".0";
-  return label;
-}
-
-std::vector<PlannedRound> base_rounds(const WorkloadSpec& spec) {
-  WorkloadSpec plain = spec;
-  plain.family = Family::uniform;
-  plain.shape.reset();
-  plain.curve.clear();
-  plain.pattern = Pattern::none;
-  plain.level = LawLevel::rank;
-  plain.placement.reset();
-  plain.sampling = Sampling::exact;
-  plain.factor.reset();
-  WorkloadSpec balanced = plain;
-  balanced.factor = 1.0;
-  return {{"uniform", std::nullopt, generate(plain)}, {factor_label(1.0), 1.0, generate(balanced)}};
-}
-
-std::vector<PlannedRound> plan_rounds(const WorkloadSpec& spec, std::span<const double> factors) {
-  std::vector<PlannedRound> rounds = base_rounds(spec);
-  if (factors.empty() && has_own_loads(spec)) {
-    Workload own = generate(spec);
-    std::string label = own.distribution;
-    rounds.push_back({std::move(label), std::nullopt, std::move(own)});
-  }
-  std::set<double> seen;
-  for (const double factor : factors) {
-    if (!seen.insert(factor).second) {
-      throw UsageError(
-          fmt::format("--imbalance-factors has {} twice (every factor is one round); name it once",
-                      factor_label(factor)));
-    }
-    if (factor == 1.0) continue;
-    WorkloadSpec skewed = spec;
-    skewed.factor = factor;
-    rounds.push_back({factor_label(factor), factor, generate(skewed)});
-  }
-  return rounds;
-}
 
 ExchangeShape shape_of(const SessionPlan& plan) {
   const RoutingTable& table = plan.rounds.front().workload.table;

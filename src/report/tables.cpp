@@ -46,9 +46,11 @@ std::string title_of(Phase phase) {
 }
 
 std::string cost_cell(const RoundRecord& round, Phase phase) {
-  if (round.target_factor == 1.0) return round.phase(phase) ? "1 (balanced)" : "-";
   const RatioInterval* cost = round.cost_of(phase);
-  return cost == nullptr ? "-" : interval_text(*cost);
+  if (cost != nullptr) return interval_text(*cost);
+  // A burst's balanced steps have the target 1 too, but only what they are compared with has no cost.
+  const bool is_reference = round.target_factor == 1.0 && !round.cost_of_imbalance;
+  return is_reference && round.phase(phase) ? "1 (balanced)" : "-";
 }
 
 std::string rate_cell(const std::map<std::string, RateRecord>& rates, Phase phase) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -29,11 +30,18 @@ void refuse_lfs_pointer(const fs::path& path, std::string_view bytes) {
   }
 }
 
+[[noreturn]] void refuse_to_read(const std::string& what, const std::error_code& error) {
+  throw UsageError(
+      fmt::format("cannot read {} ({}); check the path and its permissions", what, error.message()));
+}
+
 }  // namespace
 
 std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
+  // A name that is too long, links in a circle, a folder that may not be searched.
+  if (status.type() == fs::file_type::none) refuse_to_read(path.string(), error);
   if (!fs::exists(status))
     throw UsageError(fmt::format("{} does not exist (nothing to read); check the path", path.string()));
   if (fs::is_directory(status)) {
@@ -44,8 +52,7 @@ std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
         fmt::format("{} is no regular file (its size is unknown); copy the data to a file", path.string()));
   }
   const std::uint64_t size = fs::file_size(path, error);
-  if (error)
-    throw UsageError(fmt::format("cannot read {} ({}); check the path", path.string(), error.message()));
+  if (error) refuse_to_read(path.string(), error);
   if (size == 0)
     throw UsageError(fmt::format("{} is empty (0 bytes); record or copy it again", path.string()));
   if (size > max_bytes) {
@@ -62,6 +69,19 @@ std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
     throw UsageError(fmt::format("{} changed while it was read; try again", path.string()));
   refuse_lfs_pointer(path, bytes);
   return bytes;
+}
+
+std::vector<fs::path> files_in(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    std::error_code ignored;  // of a link that leads nowhere: it is no file
+    if (entry->is_regular_file(ignored)) files.push_back(entry->path());
+  }
+  if (error) refuse_to_read("the folder " + folder.string(), error);
+  std::sort(files.begin(), files.end());
+  return files;
 }
 
 }  // namespace epskew

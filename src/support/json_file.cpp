@@ -16,6 +16,10 @@ nlohmann::json parse_json(std::string_view text, const std::string& what) {
     const auto before = text.substr(0, std::min<std::size_t>(error.byte, text.size()));
     throw UsageError(fmt::format("{} is no valid JSON (error at line {}, byte {}); mend or write it again",
                                  what, 1 + std::count(before.begin(), before.end(), '\n'), error.byte));
+  } catch (const nlohmann::json::exception&) {
+    // Of what is left the parser only throws for numbers beyond a double.
+    throw UsageError(
+        fmt::format("{} holds a number that is out of range (beyond 1.8e308); mend or write it again", what));
   }
 }
 

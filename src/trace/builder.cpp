@@ -55,6 +55,11 @@ void TraceBuilder::state_topk(std::int64_t topk, const Where& where) {
   topk_ = static_cast<int>(topk);
 }
 
+void TraceBuilder::state_origin(std::vector<std::int32_t> tokens_per_rank, std::string spec) {
+  trace_.tokens_per_rank = std::move(tokens_per_rank);
+  trace_.spec = std::move(spec);
+}
+
 TraceBuilder::PendingLayer& TraceBuilder::layer_at(std::int64_t layer, const Where& where) {
   if (layer < 0 || layer >= max_layers) {
     throw UsageError(fmt::format("{} names layer {} (0 to {} are possible); correct the number", where.text(),
@@ -231,6 +236,7 @@ Trace TraceBuilder::finish() && {
   }
   if (!idle.empty())
     trace_.notes.push_back(fmt::format("left out, without selections: layers {}", fmt::join(idle, ", ")));
+  if (options_.drop_constant && trace_.constant_rows > 0) trace_.tokens_per_rank.clear();
   if (trace_.constant_rows > 0) {
     trace_.notes.push_back(
         fmt::format("{} rows stand in runs of at least {} identical rows, as warm-up leaves them: {}",

@@ -24,6 +24,9 @@ class TraceBuilder {
   void state_num_experts(std::int64_t num_experts, const Where& where);
   void state_topk(std::int64_t topk, const Where& where);
 
+  /// What a routing file says about its ranks and where it comes from, see Trace.
+  void state_origin(std::vector<std::int32_t> tokens_per_rank, std::string spec);
+
   /// One token of one layer. `weights` is empty where not recorded, else as long as `ids`.
   void add_row(std::int64_t layer, std::span<const std::int64_t> ids, std::span<const float> weights,
                const Where& where);

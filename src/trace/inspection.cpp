@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <numeric>
 
 #include "epskew/support/error.hpp"
@@ -84,6 +86,21 @@ void inspect_nodes(std::vector<LayerInspection>& layers, int ranks_per_node) {
       at.node = node_loads(at.rank.loads, ranks_per_node);
     }
   }
+}
+
+std::vector<int> usual_num_ranks(int num_experts) {
+  EPSKEW_EXPECT(num_experts > 0);
+  std::vector<int> ranks;
+  for (const int usual : {8, 16, 32}) {
+    if (num_experts % usual == 0) ranks.push_back(usual);
+  }
+  if (!ranks.empty()) return ranks;
+  for (int divisor = 2; divisor <= 32; ++divisor) {
+    if (num_experts % divisor == 0) ranks.push_back(divisor);
+  }
+  if (ranks.empty()) return {num_experts};
+  ranks.erase(ranks.begin(), ranks.end() - std::min<std::ptrdiff_t>(3, std::ssize(ranks)));
+  return ranks;
 }
 
 std::vector<LayerInspection> inspect(const Trace& trace, std::span<const int> num_ranks,

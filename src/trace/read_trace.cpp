@@ -17,20 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Regular files of a folder in the order of their names.
-std::vector<fs::path> files_in(const fs::path& folder) {
-  std::vector<fs::path> files;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.is_regular_file()) files.push_back(entry.path());
-  }
-  if (error)
-    throw UsageError(fmt::format("cannot read the folder {} ({}); check its permissions", folder.string(),
-                                 error.message()));
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
 Trace read_esft_folder(const fs::path& folder, const std::vector<fs::path>& files,
                        const TraceOptions& options) {
   TraceBuilder builder("esft", folder, options);
@@ -50,11 +36,17 @@ Trace read_esft_folder(const fs::path& folder, const std::vector<fs::path>& file
   return std::move(builder).finish();
 }
 
+[[noreturn]] void refuse_npy_flag(const fs::path& path) {
+  throw UsageError(fmt::format(
+      "--npy is given for {} (it says what a .npy file holds, and this is none); drop it", path.string()));
+}
+
 Trace read_folder(const fs::path& folder, const TraceOptions& options) {
   const std::vector<fs::path> files = files_in(folder);
-  if (fs::exists(folder / "meta_info.json")) {
+  if (options.array_content) refuse_npy_flag(folder);
+  if (std::find(files.begin(), files.end(), folder / "meta_info.json") != files.end()) {
     TraceBuilder builder("trtllm", folder, options);
-    read_trtllm(folder, builder);
+    read_trtllm(folder, files, builder);
     return std::move(builder).finish();
   }
   if (std::any_of(files.begin(), files.end(), is_esft_name)) return read_esft_folder(folder, files, options);
@@ -68,6 +60,7 @@ Trace read_folder(const fs::path& folder, const TraceOptions& options) {
 
 Trace parse_trace(std::string bytes, const fs::path& path, const TraceOptions& options) {
   const TraceFormat format = recognise(bytes, path);
+  if (options.array_content && format != TraceFormat::npy) refuse_npy_flag(path);
   TraceBuilder builder(name_of(format), path, options);
   const std::string name = path.string();
   switch (format) {
@@ -91,7 +84,8 @@ Trace parse_trace(std::string bytes, const fs::path& path, const TraceOptions& o
 }
 
 Trace read_trace(const fs::path& path, const TraceOptions& options) {
-  if (fs::is_directory(path)) return read_folder(path, options);
+  std::error_code ignored;  // whatever is wrong with the path, read_file says it
+  if (fs::is_directory(path, ignored)) return read_folder(path, options);
   return parse_trace(read_file(path, options.max_file_bytes), path, options);
 }
 

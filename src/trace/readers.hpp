@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <string_view>
+#include <vector>
 
 #include "trace/builder.hpp"
 
@@ -32,7 +33,8 @@ void parse_npy_trace(std::string_view bytes, std::string_view name, TraceBuilder
 void parse_routing_trace(std::string bytes, std::string_view name, TraceBuilder& builder);
 
 /// A TensorRT-LLM folder: meta_info.json and rank<r>.safetensors with a tensor "<iteration>_<layer>"
-/// [experts] each.
-void read_trtllm(const std::filesystem::path& folder, TraceBuilder& builder);
+/// [experts] each. `files` are those of the folder.
+void read_trtllm(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& files,
+                 TraceBuilder& builder);
 
 }  // namespace epskew

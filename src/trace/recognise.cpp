@@ -22,6 +22,12 @@ std::string_view first_line(std::string_view text) {
   return {};
 }
 
+/// Numbers between tabs: ESFT text whose weights were cut off.
+bool looks_like_ids(std::string_view line) {
+  return line.find('\t') != std::string_view::npos &&
+         line.find_first_not_of("0123456789\t\r") == std::string_view::npos;
+}
+
 void refuse_containers(std::string_view bytes, const std::string& name) {
   const bool is_zip = bytes.starts_with("PK\x03\x04");
   const bool is_pickle = bytes.starts_with('\x80');
@@ -62,7 +68,8 @@ TraceFormat recognise(std::string_view bytes, const std::filesystem::path& path)
   if (looks_like_safetensors(bytes) || extension == ".safetensors") return TraceFormat::routing;
   const std::string_view line = first_line(bytes);
   if (line.starts_with('{') || extension == ".jsonl") return TraceFormat::jsonl;
-  if (line.find("\t\t") != std::string_view::npos || is_esft_name(path)) return TraceFormat::esft;
+  if (line.find("\t\t") != std::string_view::npos || looks_like_ids(line) || is_esft_name(path))
+    return TraceFormat::esft;
   if (std::count(line.begin(), line.end(), ',') == 2 || extension == ".csv") return TraceFormat::csv;
   throw UsageError(
       fmt::format("{} is in no format this program knows (ESFT text, CSV layer,expert,count, JSON lines, "

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "epskew/support/error.hpp"
 #include "epskew/support/memory.hpp"
@@ -28,16 +29,17 @@ void check_shape(const Trace& trace, const ReplayOptions& options) {
 /// Before any table is made: what all of them need.
 void check_memory(const Trace& trace, const ReplayOptions& options) {
   constexpr double entry_bytes = sizeof(std::int32_t) + sizeof(float);
-  double entries = 0;
+  constexpr double pair_bytes = 2 * sizeof(std::int64_t);  // selections and messages, counted when shown
+  const auto ranks = static_cast<double>(options.tokens_per_rank.size());
+  double bytes = 0;
   for (const TraceLayer& layer : trace.layers) {
     const bool is_counts = layer.topk == 0;
-    const double windows = is_counts ? static_cast<double>(std::max<std::size_t>(1, layer.steps.size()))
-                                     : num_token_windows(layer, options);
-    entries +=
-        windows * static_cast<double>(window_tokens(options)) * (is_counts ? options.topk : layer.topk);
+    const double windows = is_counts ? num_count_rounds(layer, options) : num_token_windows(layer, options);
+    const double entries =
+        static_cast<double>(window_tokens(options)) * (is_counts ? options.topk : layer.topk);
+    bytes += windows * (entries * entry_bytes + ranks * ranks * pair_bytes);
   }
-  require_memory(entries * entry_bytes, "the replay of " + trace.source.string(),
-                 "choose fewer layers, windows or tokens");
+  require_memory(bytes, "the replay of " + trace.source.string(), "choose fewer layers, windows or tokens");
 }
 
 /// Says how much of a token trace the windows hold, once where all layers are alike.
@@ -56,13 +58,24 @@ void note_coverage(const Trace& trace, const ReplayOptions& options, std::vector
   }
 }
 
-void note_changes(const Trace& trace, const ReplayOptions& options, std::vector<std::string>& notes) {
+std::string scale_text(const std::vector<ReplayRound>& rounds, std::int64_t selections) {
+  const auto [least, most] =
+      std::minmax_element(rounds.begin(), rounds.end(),
+                          [](const ReplayRound& a, const ReplayRound& b) { return a.scale < b.scale; });
+  if (least->scale == 1.0 && most->scale == 1.0) return "the recorded counts are realised exactly";
+  const std::string scales = least->scale == most->scale
+                                 ? fmt::format("{:.4g}", least->scale)
+                                 : fmt::format("{:.4g} to {:.4g}", least->scale, most->scale);
+  return fmt::format("counts are scaled by {} to {} selections a round and then realised exactly", scales,
+                     selections);
+}
+
+void note_changes(const Trace& trace, const ReplayOptions& options, Replay& result) {
   const TraceLayer& first = trace.layers.front();
+  std::vector<std::string>& notes = result.notes;
   if (first.topk == 0) {
-    notes.push_back(
-        fmt::format("counts are scaled to {} selections a round and realised exactly; who sends what is "
-                    "drawn by the seed",
-                    window_tokens(options) * options.topk));
+    notes.push_back(scale_text(result.rounds, window_tokens(options) * options.topk) +
+                    "; who sends what is drawn by the seed");
   } else if (first.topk_weights.empty()) {
     notes.push_back("no gate weights were recorded: every selection has 1 / top-k");
   }
@@ -96,8 +109,15 @@ Replay replay(const Trace& trace, const ReplayOptions& options) {
     }
   }
   note_coverage(trace, options, result.notes);
-  note_changes(trace, options, result.notes);
+  note_changes(trace, options, result);
   return result;
+}
+
+std::optional<RoutingTable> own_routing(const Trace& trace) {
+  if (trace.tokens_per_rank.empty()) return std::nullopt;
+  ReplayOptions options;
+  options.tokens_per_rank = trace.tokens_per_rank;
+  return std::move(replay(trace, options).rounds.front().table);
 }
 
 }  // namespace epskew

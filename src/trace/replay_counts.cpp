@@ -11,16 +11,8 @@ namespace {
 
 /// The counts that each round of the layer realises.
 std::vector<std::vector<std::int64_t>> rounds_of(const TraceLayer& layer, const ReplayOptions& options) {
-  if (!options.windows) return {layer.counts};
-  const std::vector<std::vector<std::int64_t>> total = {layer.counts};
-  const std::vector<std::vector<std::int64_t>>& steps = layer.steps.empty() ? total : layer.steps;
-  if (*options.windows == all_windows) return steps;
-  if (*options.windows > static_cast<int>(steps.size())) {
-    throw UsageError(
-        fmt::format("layer {} was recorded in {} steps ({} windows were asked for); choose fewer windows",
-                    layer.layer, steps.size(), *options.windows));
-  }
-  return {steps.begin(), steps.begin() + *options.windows};
+  if (!options.windows || layer.steps.empty()) return {layer.counts};
+  return {layer.steps.begin(), layer.steps.begin() + num_count_rounds(layer, options)};
 }
 
 std::vector<std::int64_t> placed(const std::vector<std::int64_t>& counts, const ReplayOptions& options) {
@@ -31,16 +23,27 @@ std::vector<std::int64_t> placed(const std::vector<std::int64_t>& counts, const 
   return by_slot;
 }
 
-RoutingTable realised(const TraceLayer& layer, const std::vector<std::int64_t>& counts,
-                      const ReplayOptions& options) {
+RealisedCounts realised(const TraceLayer& layer, const std::vector<std::int64_t>& counts,
+                        const ReplayOptions& options) {
   try {
-    return realise_expert_counts(options.tokens_per_rank, options.topk, counts, options.seed).table;
+    return realise_expert_counts(options.tokens_per_rank, options.topk, counts, options.seed);
   } catch (const UsageError& error) {
     throw UsageError(fmt::format("layer {}: {}", layer.layer, error.what()));
   }
 }
 
 }  // namespace
+
+int num_count_rounds(const TraceLayer& layer, const ReplayOptions& options) {
+  const auto steps = static_cast<int>(std::max<std::size_t>(1, layer.steps.size()));
+  const int wanted = options.windows.value_or(1) == all_windows ? steps : options.windows.value_or(1);
+  if (wanted > steps) {
+    throw UsageError(
+        fmt::format("layer {} was recorded in {} steps ({} windows were asked for); choose fewer windows",
+                    layer.layer, steps, wanted));
+  }
+  return wanted;
+}
 
 void replay_counts(const TraceLayer& layer, int num_experts, const ReplayOptions& options,
                    std::vector<ReplayRound>& rounds) {
@@ -53,7 +56,9 @@ void replay_counts(const TraceLayer& layer, int num_experts, const ReplayOptions
   const auto counts = rounds_of(layer, options);
   for (std::size_t window = 0; window < counts.size(); ++window) {
     ReplayRound round = make_round(layer, static_cast<int>(window), static_cast<int>(counts.size()));
-    round.table = realised(layer, placed(counts[window], options), options);
+    RealisedCounts made = realised(layer, placed(counts[window], options), options);
+    round.scale = made.scale;
+    round.table = std::move(made.table);
     rounds.push_back(std::move(round));
   }
 }

@@ -21,4 +21,7 @@ std::int64_t window_tokens(const ReplayOptions& options);
 /// How many windows of a token layer are replayed. Throws UsageError where it has fewer.
 int num_token_windows(const TraceLayer& layer, const ReplayOptions& options);
 
+/// How many rounds a count layer has: one, or so many of its steps. Throws UsageError where it has fewer.
+int num_count_rounds(const TraceLayer& layer, const ReplayOptions& options);
+
 }  // namespace epskew

@@ -192,8 +192,10 @@ RoutingFile read_routing_file(const std::filesystem::path& path) {
 }
 
 void parse_routing_trace(std::string bytes, std::string_view name, TraceBuilder& builder) {
-  const RoutingTable table = parse_routing_file(std::move(bytes), std::string(name)).table;
+  RoutingFile file = parse_routing_file(std::move(bytes), std::string(name));
+  const RoutingTable& table = file.table;
   builder.state_num_experts(table.num_experts, {name, "", 0});
+  builder.state_origin(table.tokens_per_rank, std::move(file.spec));
   const auto width = static_cast<std::size_t>(table.topk);
   const std::vector<std::int64_t> ids(table.topk_idx.begin(), table.topk_idx.end());
   for (std::size_t at = 0; at < ids.size(); at += width) {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "epskew/routing/load.hpp"
+#include "epskew/workload/pattern.hpp"
 
 namespace epskew {
 namespace {
@@ -36,28 +37,6 @@ json pattern_json(const WorkloadSpec& spec) {
 }
 
 }  // namespace
-
-std::string_view name_of(Pattern pattern) {
-  switch (pattern) {
-    case Pattern::none:
-      return "none";
-    case Pattern::hot_rank:
-      return "hot-rank";
-    case Pattern::k_hot:
-      return "k-hot";
-    case Pattern::rotating:
-      return "rotating";
-    case Pattern::burst:
-      return "burst";
-    case Pattern::matrix:
-      return "matrix";
-    case Pattern::skew_in_nodes:
-      return "skew-in-nodes";
-    case Pattern::skew_across_nodes:
-      return "skew-across-nodes";
-  }
-  return "";
-}
 
 std::string spec_json(const WorkloadSpec& spec, const Workload& workload) {
   const json text = {{"num_experts", spec.num_experts},

@@ -38,11 +38,11 @@ std::int64_t meta_number(const nlohmann::json& meta, const char* key, const fs::
 }
 
 /// rank<r>.safetensors of the folder by r.
-std::map<std::int64_t, fs::path> rank_files(const fs::path& folder) {
+std::map<std::int64_t, fs::path> rank_files(const fs::path& folder, const std::vector<fs::path>& all) {
   std::map<std::int64_t, fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (const auto rank = number_between(entry.path().filename().string(), "rank", ".safetensors"))
-      files.emplace(*rank, entry.path());
+  for (const fs::path& file : all) {
+    if (const auto rank = number_between(file.filename().string(), "rank", ".safetensors"))
+      files.emplace(*rank, file);
   }
   if (files.empty()) {
     throw UsageError(
@@ -82,14 +82,14 @@ void add_tensor(const std::string& key, const TensorView& tensor, const SafeTens
 
 }  // namespace
 
-void read_trtllm(const fs::path& folder, TraceBuilder& builder) {
+void read_trtllm(const fs::path& folder, const std::vector<fs::path>& files, TraceBuilder& builder) {
   const fs::path meta_file = folder / "meta_info.json";
   const nlohmann::json meta = read_json_file(meta_file);
   const std::string meta_name = meta_file.string();
   const std::int64_t num_experts = meta_number(meta, "num_experts", meta_file);
   builder.state_num_experts(num_experts, {meta_name, "", 0});
   builder.state_topk(meta_number(meta, "num_experts_per_token", meta_file), {meta_name, "", 0});
-  for (const auto& [rank, path] : rank_files(folder)) {
+  for (const auto& [rank, path] : rank_files(folder, files)) {
     const SafeTensors file(read_file(path, builder.options().max_file_bytes), path.string());
     for (const auto& [key, tensor] : file.tensors()) add_tensor(key, tensor, file, num_experts, builder);
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 #include "epskew/support/error.hpp"
@@ -61,32 +62,47 @@ class PlacedLaw {
   std::vector<std::int32_t> slots_;
 };
 
-/// The smallest spread at which the hottest rank has at least `hot`. Goes up a geometric grid, because under
-/// most placements the hottest rank's load rises with the spread only at first, then halves the step that
-/// crosses.
-Law bend_to(const WorkloadSpec& spec, const PlacedLaw& placed, double factor, std::int64_t hot, double mean) {
-  constexpr double grid = 1.4142135623730951;
-  constexpr double smallest = 0x1p-10;
-  constexpr int grid_points = 41;  // to 2^10
-  constexpr int halvings = 32;
-  double low = 0.0;
-  double high = smallest;
+/// A geometric grid from 2^-10 to beyond 2^10: under most placements the hottest rank's load rises with the
+/// spread only at first, so a search by halves would miss what is reachable.
+std::vector<double> spreads_to_try() {
+  constexpr double ratio = 1.4142135623730951;
+  constexpr int points = 42;
+  std::vector<double> spreads = {0x1p-10};
+  while (spreads.size() < points) spreads.push_back(spreads.back() * ratio);
+  return spreads;
+}
+
+/// The hottest rank's load at the best spread.
+std::int64_t most_reached(const WorkloadSpec& spec, const PlacedLaw& placed) {
   std::int64_t best = placed.hottest(Law::of_spread(spec, 0.0));
-  if (best >= hot) return Law::of_spread(spec, 0.0);
-  for (int i = 0;; ++i, low = high, high *= grid) {
-    const std::int64_t reached = placed.hottest(Law::of_spread(spec, high));
-    best = std::max(best, reached);
-    if (reached >= hot) break;
-    if (i == grid_points) {
-      const double bound = std::max(1.0, static_cast<double>(best) / mean);
-      refuse_factor(factor, bound,
-                    fmt::format("under this placement {} experts reach at most {:.2f}",
-                                Law::of_shape(spec).name(), std::floor(bound * 100.0) / 100.0));
-    }
+  for (const double spread : spreads_to_try())
+    best = std::max(best, placed.hottest(Law::of_spread(spec, spread)));
+  return best;
+}
+
+double factor_reached(const WorkloadSpec& spec, const PlacedLaw& placed, double mean) {
+  return std::max(1.0, static_cast<double>(most_reached(spec, placed)) / mean);
+}
+
+/// The smallest spread at which the hottest rank has at least `hot`: the first of the grid, then the step
+/// that crosses is halved.
+Law bend_to(const WorkloadSpec& spec, const PlacedLaw& placed, double factor, std::int64_t hot, double mean) {
+  constexpr int halvings = 32;
+  const auto reaches = [&](double spread) { return placed.hottest(Law::of_spread(spec, spread)) >= hot; };
+  if (reaches(0.0)) return Law::of_spread(spec, 0.0);
+  const std::vector<double> spreads = spreads_to_try();
+  const auto first = std::find_if(spreads.begin(), spreads.end(), reaches);
+  if (first == spreads.end()) {
+    const double bound = factor_reached(spec, placed, mean);
+    refuse_factor(factor, bound,
+                  fmt::format("under this placement {} experts reach at most {:.2f}",
+                              Law::of_shape(spec).name(), std::floor(bound * 100.0) / 100.0));
   }
+  double low = first == spreads.begin() ? 0.0 : *std::prev(first);
+  double high = *first;
   for (int i = 0; i < halvings; ++i) {
     const double middle = 0.5 * (low + high);
-    (placed.hottest(Law::of_spread(spec, middle)) >= hot ? high : low) = middle;
+    (reaches(middle) ? high : low) = middle;
   }
   return Law::of_spread(spec, high);
 }
@@ -130,6 +146,12 @@ std::vector<std::int64_t> settle(const PlacedLaw& placed, const Capacity& capaci
 }
 
 }  // namespace
+
+double placed_factor(const WorkloadSpec& spec, const Capacity& capacity) {
+  if (capacity.selections() == 0) return 1.0;
+  return factor_reached(spec, PlacedLaw(spec, capacity),
+                        static_cast<double>(capacity.selections()) / spec.num_ranks());
+}
 
 PlannedCounts plan_expert_level(const WorkloadSpec& spec, const Capacity& capacity) {
   if (spec.hot_rank) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "epskew/support/error.hpp"
+#include "epskew/workload/pattern.hpp"
+#include "epskew/workload/spec_check.hpp"
 #include "workload/bound.hpp"
 #include "workload/capacity.hpp"
 #include "workload/deal.hpp"
@@ -16,7 +18,6 @@
 #include "workload/node_level.hpp"
 #include "workload/planned_counts.hpp"
 #include "workload/rows.hpp"
-#include "workload/spec_check.hpp"
 #include "workload/uniform.hpp"
 
 namespace epskew {
@@ -24,28 +25,6 @@ namespace {
 
 bool has_law(const WorkloadSpec& spec) {
   return spec.factor || spec.shape || !spec.curve.empty();
-}
-
-std::string_view name_of(Pattern pattern) {
-  switch (pattern) {
-    case Pattern::hot_rank:
-      return "hot_rank";
-    case Pattern::k_hot:
-      return "k_hot";
-    case Pattern::rotating:
-      return "rotating";
-    case Pattern::burst:
-      return "burst";
-    case Pattern::matrix:
-      return "matrix";
-    case Pattern::skew_in_nodes:
-      return "skew_in_nodes";
-    case Pattern::skew_across_nodes:
-      return "skew_across_nodes";
-    case Pattern::none:
-      break;
-  }
-  return "";
 }
 
 PlannedCounts plan(const WorkloadSpec& spec, const Capacity& capacity, double evenness) {
@@ -110,7 +89,29 @@ void route(const WorkloadSpec& spec, const Rows& rows, const Capacity& capacity,
   }
 }
 
+/// Whether loads come from experts on a placement.
+bool is_placed(const WorkloadSpec& spec) {
+  return spec.level == LawLevel::expert && spec.pattern == Pattern::none && spec.sampling == Sampling::exact;
+}
+
+/// What the shape allows, whatever the law.
+double shape_bound(const WorkloadSpec& spec, const Capacity& capacity) {
+  return spec.pattern == Pattern::skew_in_nodes ? feasible_skew_in_nodes(spec, capacity)
+                                                : feasible_factor(factor_places(spec), capacity);
+}
+
 }  // namespace
+
+double reachable_factor(const WorkloadSpec& asked) {
+  WorkloadSpec spec = asked;
+  spec.factor.reset();
+  check_shape(spec);
+  const std::vector<std::uint8_t> degrees = degrees_after_masking(spec);
+  const Capacity capacity(degrees, spec.topk);
+  if (spec.pattern == Pattern::skew_across_nodes) spec.imbalance_level = ImbalanceLevel::node;
+  const double feasible = shape_bound(spec, capacity);
+  return is_placed(spec) ? std::min(feasible, placed_factor(spec, capacity)) : feasible;
+}
 
 Workload generate(const WorkloadSpec& asked) {
   check_shape(asked);
@@ -121,12 +122,13 @@ Workload generate(const WorkloadSpec& asked) {
   workload.seed = spec.seed;
   const WorkloadSpec places = factor_places(spec);
   workload.imbalance_level = spec.imbalance_level;
-  workload.feasible_max = spec.pattern == Pattern::skew_in_nodes ? feasible_skew_in_nodes(spec, capacity)
-                                                                 : feasible_factor(places, capacity);
+  workload.feasible_max = shape_bound(spec, capacity);
   workload.uniform_floor = uniform_floor(places, capacity.selections());
   workload.table = empty_table(spec.num_experts, spec.topk, spec.tokens_per_rank);
   route(spec, {workload.table.topk_idx, degrees, spec.topk}, capacity, workload);
   if (spec.pattern != Pattern::none) workload.distribution = name_of(spec.pattern);
+  if (has_steps(spec.pattern)) workload.parameters["step"] = spec.step;
+  if (spec.pattern == Pattern::burst) workload.parameters["burst_period"] = spec.burst_period;
   finish_rows(workload.table, degrees, spec.seed);
   return workload;
 }

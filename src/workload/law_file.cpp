@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <system_error>
 
 #include "epskew/support/error.hpp"
 #include "epskew/support/json_file.hpp"

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "epskew/support/random.hpp"
+#include "epskew/workload/pattern.hpp"
 #include "workload/bound.hpp"
 #include "workload/expert_loads.hpp"
 #include "workload/streams.hpp"
@@ -120,7 +121,7 @@ PlannedCounts plan_skew_in_nodes(const WorkloadSpec& spec, const Capacity& capac
     nodes.push_back(part_of(capacity.selections(), spec.num_nodes(), node));
   const std::vector<std::int64_t> loads = is_even ? nodes : loads_in_nodes(spec, capacity.selections(), hot);
   const std::vector<double> equal(static_cast<std::size_t>(spec.num_experts), 1.0);
-  return {expert_loads(capacity, loads, equal), "skew_in_nodes", {}};
+  return {expert_loads(capacity, loads, equal), std::string(name_of(Pattern::skew_in_nodes)), {}};
 }
 
 }  // namespace epskew

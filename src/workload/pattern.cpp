@@ -1,3 +1,5 @@
+#include "epskew/workload/pattern.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,12 +15,11 @@ namespace epskew {
 namespace {
 
 void check_pattern(const WorkloadSpec& spec) {
-  const bool hot_rank = spec.pattern != Pattern::k_hot && spec.pattern != Pattern::matrix;
-  if (hot_rank && !spec.factor) {
+  if (takes_factor(spec.pattern) && !spec.factor) {
     throw UsageError(
         "a hot-rank pattern has no imbalance factor (it says how hot); give one with --imbalance-factors");
   }
-  if (!hot_rank && spec.factor) {
+  if (!takes_factor(spec.pattern) && spec.factor) {
     throw UsageError(
         "an imbalance factor is given with k-hot or a matrix (they decide it themselves); leave it out");
   }
@@ -64,9 +65,9 @@ WorkloadSpec resolve_pattern(const WorkloadSpec& spec) {
   resolved.level = LawLevel::rank;
   if (spec.pattern == Pattern::skew_across_nodes) resolved.imbalance_level = ImbalanceLevel::node;
   if (spec.pattern == Pattern::rotating) {
-    resolved.hot_rank = (rank_order(spec).front() + spec.step) % spec.num_ranks();
+    resolved.hot_rank = (rank_order(spec).front() + spec.step % spec.num_ranks()) % spec.num_ranks();
   }
-  if (spec.pattern == Pattern::burst && (spec.step + 1) % spec.burst_period != 0) resolved.factor = 1.0;
+  if (is_cold_step(spec)) resolved.factor = 1.0;
   return resolved;
 }
 
@@ -91,7 +92,7 @@ PlannedCounts plan_k_hot(const WorkloadSpec& spec, const Capacity& capacity) {
       spec.placement ? *spec.placement : random_placement(spec.num_experts, spec.seed);
   validate(placement, spec.num_experts, "--placement");
   PlannedCounts planned{std::vector<std::int64_t>(counts.size()),
-                        "k_hot",
+                        std::string(name_of(Pattern::k_hot)),
                         {{"hot_experts", spec.hot_experts}, {"hot_fraction", spec.hot_fraction}}};
   for (std::size_t i = 0; i < counts.size(); ++i) {
     planned.experts[static_cast<std::size_t>(placement.slot_of_expert[i])] = counts[i];

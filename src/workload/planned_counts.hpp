@@ -27,6 +27,9 @@ PlannedCounts plan_rank_level(const WorkloadSpec& spec, const Capacity& capacity
 /// UsageError with the bound where no shape of the family reaches the factor.
 PlannedCounts plan_expert_level(const WorkloadSpec& spec, const Capacity& capacity);
 
+/// The largest factor over ranks that any shape of the spec's law reaches under its placement.
+double placed_factor(const WorkloadSpec& spec, const Capacity& capacity);
+
 /// hot_experts random experts share hot_fraction of the selections evenly, the others the rest.
 PlannedCounts plan_k_hot(const WorkloadSpec& spec, const Capacity& capacity);
 

@@ -6,11 +6,11 @@
 #include <numeric>
 
 #include "epskew/support/error.hpp"
+#include "epskew/workload/spec_check.hpp"
 #include "workload/apportion.hpp"
 #include "workload/capacity.hpp"
 #include "workload/deal.hpp"
 #include "workload/rows.hpp"
-#include "workload/spec_check.hpp"
 
 namespace epskew {
 namespace {

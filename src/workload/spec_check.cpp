@@ -1,7 +1,6 @@
-#include "workload/spec_check.hpp"
+#include "epskew/workload/spec_check.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +9,7 @@
 #include <string>
 
 #include "epskew/support/error.hpp"
+#include "epskew/support/memory.hpp"
 
 namespace epskew {
 namespace {
@@ -72,15 +72,15 @@ void check_size(const WorkloadSpec& spec) {
   }
   constexpr double bytes_per_entry = 8.0;
   constexpr double working_bytes_per_token = 8.0;
+  constexpr double matrix_bytes = 16.0;  // selections and messages of every pair of ranks
   const double bytes = static_cast<double>(tokens) * (spec.topk * bytes_per_entry + working_bytes_per_token) +
-                       16.0 * spec.num_experts;
-  const double memory =
-      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
-  if (bytes > memory || tokens > std::numeric_limits<std::int32_t>::max()) {
+                       16.0 * spec.num_experts + matrix_bytes * spec.num_ranks() * spec.num_ranks();
+  require_memory(
+      bytes, fmt::format("a routing of {} tokens, top-{}, on {} ranks", tokens, spec.topk, spec.num_ranks()),
+      "choose fewer tokens or ranks");
+  if (tokens > std::numeric_limits<std::int32_t>::max()) {
     throw UsageError(
-        fmt::format("{} tokens of top-{} are too many (the routing would take {:.0f} bytes, this machine has "
-                    "{:.0f}, and tokens are numbered to 2147483647); choose fewer",
-                    tokens, spec.topk, bytes, memory));
+        fmt::format("{} tokens are too many (they are numbered to 2147483647); choose fewer", tokens));
   }
 }
 

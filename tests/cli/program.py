@@ -26,6 +26,13 @@ class ProgramTest(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr.decode())
         return result.stdout
 
+    def end_with_failure(self, problem, *arguments, **options):
+        """Exit 1 with `problem` in one line on stderr."""
+        result = subprocess.run([os.environ["EPSKEW"], *map(str, arguments)], stderr=subprocess.PIPE, timeout=60, **options)
+        message = result.stderr.decode()
+        self.assertEqual(result.returncode, 1, message)
+        self.assertIn(problem, message)
+
     def refuse(self, problem, *arguments):
         """Exit 2, one line on stderr that holds `problem` and a remedy, nothing on stdout, no file made."""
         before = sorted(self.folder.rglob("*"))

@@ -90,9 +90,90 @@ class BenchTest(ProgramTest):
     def test_default_factors_out_of_reach_are_left_out_aloud(self):
         text = self.succeed(*small("--num-processes", 2)).decode()
 
-        self.assertIn("note: the default factor 3 is left out: this shape reaches at most 2.00", text)
+        self.assertIn("note: the default factor 3 is left out: this workload reaches at most 2.00", text)
         self.assertRegex(text, r"(?m)^2.0 \(2.00\)")
         self.refuse("out of reach", *small("--num-processes", 2, "--imbalance-factors", 3))
+
+    def test_a_pattern_has_its_default_factors(self):
+        record = self.bench("--backend", "reference", "--pattern", "hot-rank")
+
+        self.assertEqual([r["label"] for r in record["rounds"]], ["uniform", "1.0", "2.0", "3.0"])
+        loads = record["rounds"][3]["load"]["rank"]["loads"]
+        self.assertEqual(sorted(loads), [10, 10, 11, 93])  # 3 of 124 / 4, the others alike
+
+    def test_default_factors_that_a_placement_cannot_reach_are_left_out_aloud(self):
+        flags = ("--backend", "reference", "--distribution", "weibull", "--law-level", "expert", "--placement", "spread")
+        text = self.succeed(*small(*flags)).decode()
+
+        self.assertRegex(text, r"note: the default factor 3 is left out: this workload reaches at most 2\.\d+")
+        self.assertRegex(text, r"(?m)^2.0 \(2.00\)")
+        self.refuse("under this placement weibull experts reach at most", *small(*flags, "--imbalance-factors", 3))
+
+    def test_a_pattern_that_decides_its_loads_takes_no_factor(self):
+        for factors in ("1", "1,2"):
+            self.refuse("--imbalance-factors and --pattern k-hot are both given",
+                        *small("--pattern", "k-hot", "--hot-experts", 4, "--hot-fraction", 0.5, "--imbalance-factors", factors))
+
+    def test_every_step_of_a_burst_is_a_round(self):
+        arguments = ("--backend", "reference", "--pattern", "burst", "--burst-period", 2, "--imbalance-factors", 3)
+        record = self.bench(*arguments, "--steps", 2)
+        text = self.succeed(*small(*arguments, "--step", 1)).decode()
+
+        self.assertEqual([r["label"] for r in record["rounds"]], ["uniform", "1.0", "3.0 step 0 cold", "3.0 step 1"])
+        self.assertEqual([r["target_factor"] for r in record["rounds"]], [None, 1, 1, 3])
+        self.assertEqual([r["load"]["rank"]["max"] for r in record["rounds"][1:]], [31, 31, 93])
+        self.assertEqual(record["rounds"][3]["workload"]["parameters"], {"burst_period": 2, "step": 1})
+        self.assertIsNotNone(record["rounds"][2]["cost_of_imbalance"])
+        self.assertRegex(text, r"(?m)^3.0 step 1 \(3.00\)")
+        self.refuse("only rotating and burst differ", *small("--steps", 2))
+        self.refuse("--steps 0 is out of range", *small("--pattern", "burst", "--steps", 0))
+        self.refuse("--steps and --trace are both given", *small("--steps", 2, "--trace", DATA / "mixtral.jsonl"))
+
+    def test_a_recorded_curve_is_named_as_its_law_is(self):
+        law = self.folder / "law.json"
+        law.write_text(json.dumps({"format": "epskew-law", "version": 1, "level": "rank", "family": "measured",
+                                   "curve": [0.5, 0.75, 1, 1.75]}))
+        record = self.bench("--backend", "reference", "--law", law)
+        bent = self.bench("--backend", "reference", "--law", law, "--imbalance-factors", 2)
+
+        self.assertEqual(record["config"]["distribution"], "measured")
+        self.assertEqual([r["label"] for r in record["rounds"]], ["uniform", "1.0", "measured"])
+        self.assertEqual(record["rounds"][2]["workload"]["distribution"], "measured")
+        self.assertEqual(bent["rounds"][2]["load"]["rank"]["max"], 62)
+
+    def test_the_shape_of_a_law_is_bent_to_a_factor(self):
+        law = self.folder / "law.json"
+        law.write_text(json.dumps({"format": "epskew-law", "version": 1, "level": "rank", "family": "gamma",
+                                   "parameters": {"shape": 2.0}}))
+        record = self.bench("--backend", "reference", "--law", law, "--imbalance-factors", 2)
+
+        self.assertEqual(record["config"]["distribution"], "gamma")
+        self.assertEqual(record["rounds"][2]["load"]["rank"]["max"], 62)
+
+    def test_a_routing_file_is_replayed_as_itself(self):
+        routing = self.folder / "routing.safetensors"
+        made = self.succeed("gen", "--num-tokens-per-rank", "16,0,9,12", "--num-experts", 16, "--num-topk", 2, "--num-masked", 3,
+                            "--imbalance-factor", 2.5, "-o", routing).decode()
+        replay = ("bench", "--backend", "reference", "--no-flush", "--hidden", 128, "--iterations", 5, "--trace", routing)
+        record = json.loads(self.succeed(*replay, "--json", "-"))
+        other = json.loads(self.succeed(*replay, "--num-processes", 2, "--num-tokens", 4, "--json", "-"))
+
+        self.assertEqual(record["config"]["tokens_per_rank"], [16, 0, 9, 12])
+        self.assertIn("digest " + record["rounds"][2]["workload"]["digest"], made)
+        self.assertEqual(other["config"]["tokens_per_rank"], [4, 4])
+
+    def test_two_results_in_one_place_are_refused(self):
+        (self.folder / "link").symlink_to("r.json")
+        for other in (self.folder / "r.json", f"{self.folder}/./r.json", self.folder / "link"):
+            self.refuse("are the same file", *small("--json", self.folder / "r.json", "--csv", other))
+        self.refuse("standard output is asked for twice", *small("--json", "-", "--html", "-"))
+        self.succeed(*small("--backend", "reference", "--json", "/dev/null", "--csv", "/dev/null"))
+
+    def test_a_full_disk_is_no_success(self):
+        with open("/dev/full", "w") as full:
+            self.end_with_failure("writing standard output failed", *small("--backend", "reference"), stdout=full)
+            self.end_with_failure("writing standard output failed", *small("--backend", "reference", "--json", "-"), stdout=full)
+            self.end_with_failure("writing standard output failed", "--help", stdout=full)
 
     def test_every_phase_has_its_matrix(self):
         record = self.bench()

@@ -1,4 +1,5 @@
 import json
+import os
 import struct
 import unittest
 
@@ -93,27 +94,78 @@ class GenTest(ProgramTest):
             ("imbalance factor nan is impossible", "--imbalance-factor", "nan"),
             ("is out of reach", "--imbalance-factor", "9"),
             ("--num-experts 289 does not divide among 8 ranks", "--num-experts", "289"),
-            ("--num-topk 9 is more than --num-experts 8", "--num-topk", "9", "--num-experts", "8"),
+            ("--num-topk 9 is out of range (a token's experts are distinct, there are 8)", "--num-topk", "9", "--num-experts", "8"),
             ("--hidden 7000 is not a multiple of 128", "--hidden", "7000"),
             ("--num-processes 0 is out of range", "--num-processes", "0"),
             ("--num-tokens 3000000000 is out of range", "--num-tokens", "3000000000"),
-            ("needs 140737488289792 bytes", "--num-processes", "1024", "--num-experts", "1024", "--num-tokens", "2147483647"),
+            ("needs 158329691119616 bytes", "--num-processes", "1024", "--num-experts", "1024", "--num-tokens", "2147483647"),
             ("--num-tokens-per-rank has 2 numbers (--num-processes is 3)", "--num-processes", "3", "--num-tokens-per-rank", "1,2"),
             ("--num-tokens and --num-tokens-per-rank are both given", "--num-tokens", "1", "--num-tokens-per-rank", "1,2"),
             ("--model gpt-9 is unknown (no such shape); known: deepseek-v3", "--model", "gpt-9"),
             ("--law-level token is unknown (no such choice); known: rank, expert", "--law-level", "token"),
-            ("--placement needs --law-level expert", "--placement", "spread"),
+            ("--placement needs loads of experts", "--placement", "spread", "--imbalance-factor", "2"),
+            ("--distribution is given without --imbalance-factor", "--distribution", "gamma"),
+            ("--hot-rank is given without", "--hot-rank", "1"),
+            ("--law-level is given without", "--law-level", "expert"),
+            ("--sampling is given without", "--sampling", "multinomial"),
+            ("--sampling and --pattern k-hot are both given", "--pattern", "k-hot", "--sampling", "multinomial"),
+            ("--distribution and --pattern burst are both given", "--pattern", "burst", "--distribution", "gamma",
+             "--imbalance-factor", "2"),
+            ("--law-level and --pattern k-hot are both given", "--pattern", "k-hot", "--law-level", "expert"),
+            ("--hot-rank and --pattern k-hot are both given", "--pattern", "k-hot", "--hot-rank", "1"),
+            ("--law-level rank and --sampling multinomial", "--law-level", "rank", "--sampling", "multinomial",
+             "--imbalance-factor", "2"),
+            ("--hot-experts is given without --pattern k-hot", "--hot-experts", "4"),
+            ("--hot-fraction is given without --pattern k-hot", "--hot-fraction", "0.5", "--pattern", "hot-rank"),
+            ("--step is given without --pattern rotating or burst", "--step", "0"),
+            ("--burst-period is given without --pattern burst", "--burst-period", "4", "--pattern", "rotating"),
+            ("--layers is given without --trace", "--layers", "all"),
+            ("--windows is given without --trace", "--windows", "1"),
+            ("--deal is given without --trace", "--deal", "contiguous"),
+            ("--npy is given without --trace", "--npy", "ids"),
+            ("--max-file-bytes is given without --trace", "--max-file-bytes", "9"),
+            ("--drop-constant is given without --trace", "--drop-constant"),
+            ("--num-masked 10 is more than rank 0 has (top-8 of 1 tokens are 8 entries)", "--num-tokens", "1"),
+            ("--num-masked 17 is more than rank 2 has", "--num-tokens-per-rank", "9,0,2", "--num-masked", "17",
+             "--num-experts", "36"),
+            ("--seed -1 is negative", "--seed", "-1"),
             ("--pattern zigzag is unknown", "--pattern", "zigzag"),
             ("--pattern matrix and --matrix FILE go together", "--pattern", "matrix"),
             ("--hot-rank 8 is out of range (0 to 7", "--hot-rank", "8"),
             ("/nowhere/law.json", "--law", "/nowhere/law.json"),
             ("/nowhere/trace does not exist", "--trace", "/nowhere/trace"),
+            ("--model gpt-9 is unknown (no such shape); known: deepseek-v3", "--model", "gpt-9", "--trace", DATA / "counts.csv"),
+            *((f"{flag} and --trace are both given", "--trace", DATA / "counts.csv", flag, value) for flag, value in
+              [("--num-masked", "1"), ("--matrix", "m.csv"), ("--hot-experts", "1"), ("--hot-fraction", "0.5"), ("--step", "1"),
+               ("--burst-period", "2")]),
             ("--pattern and --trace are both given", "--trace", DATA / "counts.csv", "--num-topk", "1", "--pattern", "k-hot"),
             ("the trace gives 2 rounds", "--trace", DATA / "trtllm", "--num-processes", "1"),
             ("layer 7 has 2 recorded tokens (1 windows of 8 tokens need 8)", "--trace", DATA / "mixtral.jsonl", "--num-processes", "2", "--num-tokens", "4"),
         ]:
             with self.subTest(arguments):
                 self.refuse(problem, "gen", *arguments, "-o", self.folder / "routing.safetensors")
+
+    def test_a_cold_step_of_a_burst_is_named(self):
+        cold = self.succeed("gen", "--pattern", "burst", "--imbalance-factor", 3, "-o", self.folder / "cold")
+        hot = self.succeed("gen", "--pattern", "burst", "--imbalance-factor", 3, "--step", 7, "-o", self.folder / "hot")
+
+        self.assertIn(b"note: step 0 is balanced: a burst of period 8 is hot in steps 7, 15", cold)
+        self.assertIn(b"factor 1.0000", cold)
+        self.assertNotIn(b"note", hot)
+        self.assertIn(b"factor 3.0000", hot)
+
+    @unittest.skipIf(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > 68 << 30, "this machine has the memory")
+    def test_more_ranks_than_a_traffic_matrix_has_room_for(self):
+        self.refuse("on 65536 ranks needs 68725243904 bytes", "gen", "--num-processes", "65536", "--num-experts", "65536",
+                    "--num-tokens", "1", "--num-masked", "0", "-o", self.folder / "r")
+
+    def test_k_hot_experts_live_where_they_are_placed(self):
+        arguments = ("--pattern", "k-hot", "--hot-experts", 2, "--hot-fraction", 0.2, "--num-masked", 0)
+        contiguous = self.loads(*self.gen(*arguments, "--placement", "contiguous"))
+        spread = self.loads(*self.gen(*arguments, "--placement", "spread"))
+
+        self.assertEqual(sorted(load > 1100 for load in contiguous), [False] * 7 + [True])
+        self.assertEqual(sorted(load > 1100 for load in spread), [False] * 6 + [True] * 2)
 
     def test_an_unwritable_place_is_found_before_the_work(self):
         self.refuse("-o /nowhere/r.safetensors cannot be written", "gen", "-o", "/nowhere/r.safetensors")

@@ -62,6 +62,22 @@ class InspectTest(ProgramTest):
         self.assertEqual(found["routing"]["spec"]["seed"], 0)
         self.assertIn(b"hottest pair", self.succeed("inspect", file))
 
+    def test_a_routing_file_is_read_once_and_within_the_limit(self):
+        file = self.folder / "routing.safetensors"
+        self.succeed("gen", "--num-processes", "4", "-o", file)
+        size = file.stat().st_size
+
+        self.succeed("inspect", file, "--max-file-bytes", size)
+        self.refuse("is too large", "inspect", file, "--max-file-bytes", size - 1)
+
+    def test_experts_that_no_usual_number_of_ranks_divides(self):
+        counts = self.folder / "counts.csv"
+        counts.write_text("".join(f"0,{expert},{expert + 1}\n" for expert in range(10)))
+        found = self.inspect(counts)
+
+        self.assertEqual([at["num_ranks"] for at in found["layers"][0]["ranks"]], [2, 5, 10])
+        self.assertIn("shown on 2, 5, 10 ranks", "".join(found["notes"]))
+
     def test_the_table_goes_to_stderr_when_json_takes_stdout(self):
         result = self.run_program("inspect", DATA / "counts.csv", "--num-experts", "4", "--num-processes", "2", "--json", "-")
 
@@ -75,9 +91,20 @@ class InspectTest(ProgramTest):
         large.touch()
         with open(large, "r+b") as file:
             file.truncate(1 << 40)  # sparse
+        loop = self.folder / "loop"
+        loop.symlink_to("loop")
+        huge = self.folder / "trtllm"
+        huge.mkdir()
+        (huge / "meta_info.json").write_text('{"num_experts": 1e999}')
+        (huge / "rank0.safetensors").symlink_to("nowhere")
         for problem, *arguments in [
             ("does not exist", "/nowhere/t.csv"),
             ("is a Git-LFS pointer", pointer),
+            ("File name too long", self.folder / ("n" * 300)),
+            ("Too many levels of symbolic links", loop),
+            ("cannot be written (Too many levels of symbolic links)", DATA / "counts.csv", "--json", loop),
+            ("holds a number that is out of range", huge),
+            ("--seed -1 is negative", DATA / "counts.csv", "--seed", "-1"),
             ("is too large (1099511627776 bytes", large),
             ("holds no trace", self.folder),
             ("--num-processes 3 does not divide 4 experts", DATA / "counts.csv", "--num-experts", "4", "--num-processes", "3"),

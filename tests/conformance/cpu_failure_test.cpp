@@ -8,6 +8,8 @@
 #include <chrono>
 #include <ctime>
 #include <fstream>
+#include <regex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -99,6 +101,11 @@ TEST_P(Deaths, StoppedRankIsNamedWithThoseWhoWaited) {
 
   EXPECT_NE(message.find("rank 2 was stopped"), std::string::npos) << message;
   EXPECT_NE(message.find("waited for rank 2 in "), std::string::npos) << message;
+  // However many waited: who waits for the same rank in the same place is told together.
+  std::set<std::string> waits;
+  const std::regex wait("waited for [^;]*");
+  for (std::sregex_iterator found(message.begin(), message.end(), wait), end; found != end; ++found)
+    EXPECT_TRUE(waits.insert(found->str()).second) << message;
   EXPECT_EQ(num_children(), 0);
   expect_usable();
 }

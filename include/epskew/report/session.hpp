@@ -27,8 +27,12 @@ std::vector<PlannedRound> base_rounds(const WorkloadSpec& spec);
 
 /// base_rounds, then one round for each of `factors` other than 1; without factors, one for a spec that
 /// decides its loads itself (a law with a shape, k-hot experts, a matrix), named after its distribution.
-/// Throws UsageError where a factor cannot be reached or stands there twice, before anything has run.
-std::vector<PlannedRound> plan_rounds(const WorkloadSpec& spec, std::span<const double> factors);
+/// Patterns with steps (rotating, burst) have `steps` rounds a factor, of spec.step and the steps after it,
+/// labelled "3.0 step 7"; the target of a burst's cold step is 1 ("3.0 step 6 cold"). Throws UsageError where
+/// a factor cannot be reached, stands there twice or meets loads that k-hot or a matrix decides, before
+/// anything has run.
+std::vector<PlannedRound> plan_rounds(const WorkloadSpec& spec, std::span<const double> factors,
+                                      int steps = 1);
 
 struct SessionPlan {
   std::string command = "bench";

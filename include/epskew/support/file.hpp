@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace epskew {
 
@@ -14,5 +15,9 @@ inline constexpr std::uint64_t default_max_file_bytes = std::uint64_t{4} << 30;
 /// The bytes of a regular file. Throws UsageError, naming the file, where it is missing, a folder, no regular
 /// file, unreadable, empty, larger than `max_bytes`, or a Git-LFS pointer in place of the data.
 std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes = default_max_file_bytes);
+
+/// The regular files of a folder, links to such included, in the order of their names. Throws UsageError
+/// where it cannot be read.
+std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder);
 
 }  // namespace epskew

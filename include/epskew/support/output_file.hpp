@@ -3,6 +3,8 @@
 /// Where results go, checked before the run and written whole or not at all.
 
 #include <filesystem>
+#include <initializer_list>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,7 +14,8 @@ namespace epskew {
 /// A file that will be written at the end of a run, or standard output for "-".
 ///
 /// The bytes go to a temporary file beside the target, which then takes the target's name: nobody sees half
-/// a file, and an existing file stays as it was until then.
+/// a file, and an existing file stays as it was until then. A new file takes the permissions of the one it
+/// replaces.
 class OutputFile {
  public:
   /// Throws UsageError, naming `flag`, where `target` is empty, a folder, in a folder that does not exist or
@@ -20,14 +23,22 @@ class OutputFile {
   OutputFile(const std::string& flag, const std::string& target);
 
   bool is_stdout() const { return is_stdout_; }
+  const std::string& flag() const { return flag_; }
+  /// Whether writing both would leave the bytes of one only, or run them into each other. Nobody misses what
+  /// goes to /dev/null.
+  bool is_same_place(const OutputFile& other) const;
   /// Throws EnvironmentError where the disk refuses; then no temporary file is left.
   void write(std::string_view text) const;
   /// The same for `parts`, one after the other.
   void write(std::span<const std::string_view> parts) const;
 
  private:
+  std::string flag_;
   std::filesystem::path target_;
   bool is_stdout_ = false;
 };
+
+/// Throws UsageError where two of the files, of which unset ones are passed over, are the same place.
+void require_distinct(std::initializer_list<const std::optional<OutputFile>*> files);
 
 }  // namespace epskew

@@ -12,6 +12,10 @@
 
 namespace epskew {
 
+/// Numbers of ranks to look at where nobody says: those of 8, 16 and 32 that divide the experts; else the
+/// largest three divisors from 2 to 32; else one rank an expert.
+std::vector<int> usual_num_ranks(int num_experts);
+
 /// One layer on `num_ranks` ranks.
 struct RankInspection {
   int num_ranks = 0;

@@ -31,6 +31,7 @@ struct ReplayRound {
   std::string label;  ///< "layer 3", or "layer 3 window 1" where a layer has several
   int layer = 0;
   int window = 0;
+  double scale = 1.0;  ///< of count traces: see RealisedCounts
   RoutingTable table;
 };
 
@@ -49,8 +50,13 @@ inline constexpr int all_windows = -1;
 /// exact; `windows` unset means the totals of the recording, a number its first steps, all_windows each of
 /// its steps.
 ///
+/// With trace.tokens_per_rank and nothing else set, a routing file is replayed as it was written.
+///
 /// Throws UsageError where experts do not divide among the ranks, a layer has fewer tokens or steps than
 /// asked for, or a count trace gives an expert more than one selection a token.
 Replay replay(const Trace& trace, const ReplayOptions& options);
+
+/// The routing that a routing file holds, as it was written. Nullopt for other recordings.
+std::optional<RoutingTable> own_routing(const Trace& trace);
 
 }  // namespace epskew

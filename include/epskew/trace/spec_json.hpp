@@ -17,7 +17,4 @@ std::string spec_json(const WorkloadSpec& spec, const Workload& workload);
 /// Source, format, layer, window and realised factor of a replayed round.
 std::string spec_json(const Trace& trace, const ReplayRound& round);
 
-/// As on the command line: "hot-rank", "k-hot", …
-std::string_view name_of(Pattern pattern);
-
 }  // namespace epskew

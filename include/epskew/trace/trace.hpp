@@ -35,6 +35,10 @@ struct Trace {
   int topk = 0;  ///< experts a token; 0 for a count trace of which neither the file nor the user said it
   bool num_experts_inferred = false;  ///< it is the largest id + 1; neither the file nor the user said it
   std::vector<TraceLayer> layers;     ///< ascending by layer number, none without selections
+  /// Format "epskew": the tokens of each rank that the routing file was made for, the layer's tokens being
+  /// ordered by rank. Empty for other formats, and where drop_constant took tokens out.
+  std::vector<std::int32_t> tokens_per_rank;
+  std::string spec;  ///< format "epskew": the file's JSON that says how it was made
   /// Token rows in runs of at least warm_up_run identical rows, the first of a run included: what engines
   /// record while they warm up on dummy input. Left out of `layers` with drop_constant.
   std::int64_t constant_rows = 0;

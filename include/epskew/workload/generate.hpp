@@ -26,4 +26,9 @@ struct Workload {
 /// bound. The hot rank's load is max(round(factor · mean), ceil(mean)).
 Workload generate(const WorkloadSpec& spec);
 
+/// The largest factor that the spec can be given; its own is ignored. That is Workload::feasible_max, or less
+/// where a law over experts does not reach it under its placement. Throws UsageError for a shape that makes
+/// no sense.
+double reachable_factor(const WorkloadSpec& spec);
+
 }  // namespace epskew

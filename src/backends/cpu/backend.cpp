@@ -1,12 +1,12 @@
 #include "backends/cpu/backend.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "backends/cpu/huge_file.hpp"
 #include "backends/cpu/joined_exchange.hpp"
 #include "backends/cpu/process_world.hpp"
 #include "backends/cpu/variants.hpp"
+#include "epskew/support/memory.hpp"
 #include "exchange/kernels.hpp"
 
 namespace epskew {
@@ -60,8 +60,7 @@ class CpuBackend final : public Backend {
                       "per rank); choose {} or less",
                       shape.num_ranks, cpu::max_processes));
     }
-    const double memory =
-        static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+    const double memory = physical_memory_bytes();
     if (bytes_in_use(shape, options) > 0.9 * memory) {
       throw UsageError(
           fmt::format("--num-tokens {} does not fit this machine (all ranks together need {:.1f} GB of "

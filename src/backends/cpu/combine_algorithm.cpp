@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "backends/cpu/combine_logfmt.hpp"
-#include "backends/cpu/kernels.hpp"
+#include "exchange/kernels.hpp"
 
 namespace epskew::cpu {
 namespace {

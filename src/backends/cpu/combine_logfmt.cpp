@@ -1,7 +1,7 @@
 #include "backends/cpu/combine_logfmt.hpp"
 
-#include "backends/cpu/kernels.hpp"
 #include "epskew/exchange/logfmt.hpp"
+#include "exchange/kernels.hpp"
 
 namespace epskew::cpu {
 

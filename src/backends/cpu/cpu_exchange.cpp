@@ -1,13 +1,13 @@
 #include "backends/cpu/cpu_exchange.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
 #include <numeric>
 
-#include "backends/cpu/kernels.hpp"
+#include "backends/cpu/rank_list.hpp"
+#include "exchange/kernels.hpp"
 
 namespace epskew::cpu {
 namespace {
@@ -295,9 +295,8 @@ void CpuExchange::note_lost(int rank) {
 }
 
 void CpuExchange::give_up(WaitResult result, const std::vector<int>& missing) const {
-  const std::string what = fmt::format("rank {} waited for rank{} {} in {} of micro-batch {}", rank_,
-                                       missing.size() == 1 ? "" : "s", fmt::join(missing, ", "),
-                                       name_of(activity_), activity_batch_);
+  const std::string what = fmt::format("rank {} waited for {} in {} of micro-batch {}", rank_,
+                                       name_ranks(missing), name_of(activity_), activity_batch_);
   if (result == WaitResult::aborted) throw RunAborted(what);
   throw RankLost(fmt::format("{} for more than {} ms", what, options().timeout.count()));
 }

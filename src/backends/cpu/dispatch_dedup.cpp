@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "backends/cpu/kernels.hpp"
+#include "exchange/kernels.hpp"
 
 namespace epskew::cpu {
 namespace {

@@ -4,7 +4,9 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <map>
 
+#include "backends/cpu/rank_list.hpp"
 #include "epskew/support/error.hpp"
 
 namespace epskew::cpu {
@@ -191,12 +193,19 @@ void Supervisor::throw_failure() const {
 }
 
 std::string Supervisor::describe_waiters() const {
-  std::string waiters;
-  for (const Rank& rank : ranks_) {
+  // Most ranks wait for the same one in the same place, so each such wait is told once, with who did.
+  std::map<std::string, std::vector<int>> waits;
+  for (std::size_t i = 0; i < ranks_.size(); ++i) {
+    const Rank& rank = ranks_[i];
     const bool waited =
         rank.outcome.kind == Outcome::Kind::rank_lost || rank.outcome.kind == Outcome::Kind::aborted;
-    if (rank.state == State::ended && waited) waiters += "; " + rank.outcome.text;
+    if (rank.state != State::ended || !waited) continue;
+    const std::string& text = rank.outcome.text;
+    const std::string who = fmt::format("rank {} ", i);
+    waits[text.starts_with(who) ? text.substr(who.size()) : text].push_back(static_cast<int>(i));
   }
+  std::string waiters;
+  for (const auto& [what, ranks] : waits) waiters += "; " + name_ranks(ranks) + " " + what;
   return waiters;
 }
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "backends/cpu/kernels.hpp"
 #include "epskew/exchange/number_formats.hpp"
+#include "exchange/kernels.hpp"
 
 namespace epskew::cpu {
 namespace {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <string>
 
 #include "epskew/report/json.hpp"
@@ -94,6 +95,50 @@ TEST(PlanRounds, TheBalancedRoundIsBalancedWhateverTheLaw) {
 
   const LoadMetrics load = count_load(rounds.at(1).workload.table).rank;
   EXPECT_LE(load.max - load.min, 1);
+}
+
+TEST(PlanRounds, ABurstHasARoundAStepAndColdStepsSayThatTheyAreBalanced) {
+  WorkloadSpec spec = small_spec();
+  spec.pattern = Pattern::burst;
+  spec.burst_period = 2;
+  spec.step = 4;
+
+  const auto rounds = plan_rounds(spec, std::array{3.0}, 3);
+
+  EXPECT_EQ(labels(rounds),
+            (std::vector<std::string>{"uniform", "1.0", "3.0 step 4 cold", "3.0 step 5", "3.0 step 6 cold"}));
+  for (std::size_t i = 1; i < rounds.size(); ++i) {
+    const LoadMetrics load = count_load(rounds[i].workload.table).rank;
+    EXPECT_EQ(load.max, std::llround(load.mean * *rounds[i].target_factor)) << i;
+  }
+}
+
+TEST(PlanRounds, ARotatingRankIsHotInTurn) {
+  WorkloadSpec spec = small_spec();
+  spec.pattern = Pattern::rotating;
+
+  const auto rounds = plan_rounds(spec, std::array{1.0, 2.0, 3.0}, 2);
+
+  EXPECT_EQ(labels(rounds), (std::vector<std::string>{"uniform", "1.0", "2.0 step 0", "2.0 step 1",
+                                                      "3.0 step 0", "3.0 step 1"}));
+  const int first = count_load(rounds[2].workload.table).rank.hot;
+  EXPECT_EQ(count_load(rounds[3].workload.table).rank.hot, (first + 1) % 4);
+}
+
+TEST(PlanRounds, PatternsThatDecideTheirLoadsTakeNoFactor) {
+  WorkloadSpec spec = small_spec();
+  spec.pattern = Pattern::k_hot;
+  spec.hot_experts = 4;
+  spec.hot_fraction = 0.5;
+
+  EXPECT_THROW(plan_rounds(spec, std::array{1.0}), UsageError);
+  EXPECT_THROW(plan_rounds(spec, std::array{1.0, 2.0}), UsageError);
+  EXPECT_EQ(labels(plan_rounds(spec, {})), (std::vector<std::string>{"uniform", "1.0", "k-hot"}));
+}
+
+TEST(PlanRounds, OnlyPatternsWithStepsTakeSteps) {
+  EXPECT_THROW(plan_rounds(small_spec(), std::array{2.0}, 2), UsageError);
+  EXPECT_THROW(plan_rounds(small_spec(), std::array{2.0}, 0), UsageError);
 }
 
 TEST(PlanRounds, RefusesBeforeAnythingRuns) {

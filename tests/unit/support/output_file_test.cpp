@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
 
 #include "epskew/support/error.hpp"
@@ -59,11 +60,76 @@ TEST_F(OutputFileTest, ALinkStaysALink) {
   EXPECT_EQ(slurp(folder_ / "behind"), "new");
 }
 
+TEST_F(OutputFileTest, ALinkToAFileThatIsNotThereYetStaysALink) {
+  fs::create_symlink("second", folder_ / "first");
+  fs::create_symlink("behind", folder_ / "second");
+
+  OutputFile("--json", (folder_ / "first").string()).write("new");
+
+  EXPECT_TRUE(fs::is_symlink(folder_ / "first"));
+  EXPECT_TRUE(fs::is_symlink(folder_ / "second"));
+  EXPECT_EQ(slurp(folder_ / "behind"), "new");
+}
+
 TEST_F(OutputFileTest, RefusesPlacesThatCannotTakeAFile) {
   EXPECT_THROW(OutputFile("--json", ""), UsageError);
   EXPECT_THROW(OutputFile("--json", folder_.string()), UsageError);
   EXPECT_THROW(OutputFile("--json", (folder_ / "no" / "r.json").string()), UsageError);
   EXPECT_THROW(OutputFile("--json", "/proc/r.json"), UsageError);
+}
+
+TEST_F(OutputFileTest, SaysWhatTheSystemHasAgainstAPath) {
+  fs::create_symlink("loop", folder_ / "loop");
+
+  EXPECT_THROW(OutputFile("--json", (folder_ / "loop").string()), UsageError);
+  EXPECT_THROW(OutputFile("--json", (folder_ / std::string(300, 'n')).string()), UsageError);
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(OutputFileTest, AFileKeepsItsPermissions) {
+  const fs::path path = folder_ / "r.json";
+  std::ofstream(path) << "old";
+  const auto owner_only = fs::perms::owner_read | fs::perms::owner_write;
+  fs::permissions(path, owner_only);
+
+  OutputFile("--json", path.string()).write("new");
+
+  EXPECT_EQ(fs::status(path).permissions(), owner_only);
+  EXPECT_EQ(slurp(path), "new");
+}
+
+std::size_t open_descriptors() {
+  return static_cast<std::size_t>(
+      std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
+}
+
+TEST_F(OutputFileTest, AFailedWriteLeavesNoDescriptorAndNoFile) {
+  const OutputFile device("--json", "/dev/full");
+  const OutputFile file("--csv", (folder_ / "r.csv").string());
+  fs::create_directory(folder_ / "r.csv");  // the file's name is taken now: renaming to it fails
+  const std::size_t before = open_descriptors();
+
+  EXPECT_THROW(device.write("text"), EnvironmentError);
+  EXPECT_THROW(file.write("text"), EnvironmentError);
+
+  EXPECT_EQ(open_descriptors(), before);
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(OutputFileTest, OnePlaceTakesOneResult) {
+  fs::create_symlink("r.json", folder_ / "link");
+  const auto at = [&](const char* flag, const char* name) {
+    return std::optional<OutputFile>(OutputFile(flag, (folder_ / name).string()));
+  };
+  const auto json = at("--json", "r.json");
+  const auto other = at("--csv", "r.csv");
+  const auto link = at("--html", "link");
+  const std::optional<OutputFile> none;
+  const std::optional<OutputFile> null_device(OutputFile("--csv", "/dev/null"));
+
+  EXPECT_NO_THROW(require_distinct({&json, &none, &other}));
+  EXPECT_NO_THROW(require_distinct({&null_device, &null_device}));
+  EXPECT_THROW(require_distinct({&other, &json, &none, &link}), UsageError);
 }
 
 TEST_F(OutputFileTest, ADeviceIsWrittenInPlace) {

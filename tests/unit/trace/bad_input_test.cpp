@@ -57,6 +57,9 @@ std::vector<BadFile> bad_files() {
       {"comment.csv", "# nothing\n", "comment.csv holds no selections"},
       {"other.csv", "0,0,1\n", "layer 5 is not in", {.layers = {5}}},
 
+      {"cut.txt", "0\t1\t2\t0\t1\n", "cut.txt, line 1 has no empty field between ids and weights (truncated"},
+      {"flag.csv", "0,0,1\n", "--npy is given for", {.array_content = ArrayContent::ids}},
+
       {"gap.txt", "0\t1\t2\t\t1\t1\t1\n0\t1\t2\n", "gap.txt, line 2 has no empty field", top3},
       {"uneven.txt", "0\t1\t2\t\t1\t1\n", "uneven.txt, line 1 has 3 ids and 2 weights", top3},
       {"multiple.txt", "0\t1\t2\t3\t\t1\t1\t1\t1\n", "multiple.txt, line 1 has 4 ids (a multiple of top-k 3",

@@ -73,6 +73,15 @@ TEST(Inspection, CountTracesHaveNoMessagesAndNoFloorWithoutTopk) {
   EXPECT_FALSE(layers[0].ranks[0].uniform_floor);
 }
 
+TEST(Inspection, UsualNumbersOfRanksDivideTheExperts) {
+  EXPECT_EQ(usual_num_ranks(64), (std::vector<int>{8, 16, 32}));
+  EXPECT_EQ(usual_num_ranks(72), (std::vector<int>{8}));
+  EXPECT_EQ(usual_num_ranks(10), (std::vector<int>{2, 5, 10}));
+  EXPECT_EQ(usual_num_ranks(60), (std::vector<int>{15, 20, 30}));
+  EXPECT_EQ(usual_num_ranks(37), (std::vector<int>{37}));
+  EXPECT_EQ(usual_num_ranks(1), (std::vector<int>{1}));
+}
+
 TEST(Inspection, SummaryNamesTheWorstLayer) {
   std::vector<LayerInspection> layers(3);
   layers[0].layer = 2;

@@ -114,6 +114,31 @@ TEST(Replay, CountsAreRealisedExactly) {
   validate(replayed.rounds[0].table, "replayed");
 }
 
+TEST(Replay, SaysHowCountsAreScaledAndWhenTheyAreNot) {
+  const auto note = [](const Trace& trace, std::int32_t tokens, std::optional<int> windows = std::nullopt) {
+    return replay(trace, {.tokens_per_rank = {tokens}, .topk = 1, .windows = windows}).notes.at(0);
+  };
+
+  EXPECT_EQ(note(count_trace({1, 2}), 3),
+            "the recorded counts are realised exactly; who sends what is drawn by the seed");
+  EXPECT_EQ(note(count_trace({1, 2}), 6),
+            "counts are scaled by 2 to 6 selections a round and then realised exactly; who sends what is "
+            "drawn by the seed");
+  EXPECT_EQ(
+      note(count_trace({3, 3}, {{2, 0}, {1, 3}}), 4, all_windows).find("counts are scaled by 1 to 2 to"), 0u);
+}
+
+TEST(Replay, NeedsMemoryForTheRoundsThatItMakes) {
+  // 10^5 steps of 2^20 tokens would be a terabyte; their total is one round.
+  const Trace trace = count_trace({100000, 100000}, std::vector(100000, std::vector<std::int64_t>{1, 1}));
+  const ReplayOptions total{.tokens_per_rank = {1 << 20}, .topk = 1};
+  ReplayOptions steps = total;
+  steps.windows = all_windows;
+
+  EXPECT_EQ(replay(trace, total).rounds.size(), 1u);
+  EXPECT_NE(test::usage_error_of([&] { replay(trace, steps); }).find("bytes"), std::string::npos);
+}
+
 TEST(Replay, CountsAreScaledToTheWindow) {
   const Replay replayed = replay(count_trace({600, 100, 200, 300}), {.tokens_per_rank = {4, 2}, .topk = 2});
 

@@ -10,6 +10,7 @@
 
 #include "epskew/routing/digest.hpp"
 #include "epskew/support/random.hpp"
+#include "epskew/trace/replay.hpp"
 #include "epskew/trace/trace.hpp"
 #include "helpers/temp_folder.hpp"
 #include "helpers/usage_error.hpp"
@@ -60,6 +61,37 @@ nlohmann::json header_of(const std::string& bytes) {
 /// Where a tensor's data begins in the file.
 std::size_t offset_of(const std::string& bytes, const char* tensor) {
   return 8 + header_length(bytes) + header_of(bytes)[tensor]["data_offsets"][0].get<std::size_t>();
+}
+
+TEST(RoutingFile, IsARecordingOfItsOwnRanks) {
+  const test::TempFolder folder;
+  const auto file = folder.path() / "routing.safetensors";
+  write_routing_file(OutputFile("-o", file.string()), small_table(), R"({"seed": 1})");
+
+  const Trace trace = read_trace(file, {});
+
+  EXPECT_EQ(trace.tokens_per_rank, (std::vector<std::int32_t>{2, 1}));
+  EXPECT_EQ(trace.spec, R"({"seed": 1})");
+  ASSERT_TRUE(own_routing(trace));
+  EXPECT_EQ(*own_routing(trace), small_table());
+}
+
+TEST(RoutingFile, WithoutItsWarmUpHasNoRanksOfItsOwn) {
+  const test::TempFolder folder;
+  const auto file = folder.path() / "routing.safetensors";
+  RoutingTable table;
+  table.num_experts = 2;
+  table.topk = 1;
+  table.tokens_per_rank = {warm_up_run, 1};
+  table.topk_idx.assign(warm_up_run + 1, 0);
+  table.topk_idx.back() = 1;
+  table.topk_weights.assign(warm_up_run + 1, 1.0f);
+  write_routing_file(OutputFile("-o", file.string()), table, "{}");
+
+  const Trace trace = read_trace(file, {.drop_constant = true});
+
+  EXPECT_EQ(trace.layers.at(0).num_tokens(), 1);
+  EXPECT_FALSE(own_routing(trace));
 }
 
 TEST(RoutingFile, GivesBackTheIdenticalTable) {

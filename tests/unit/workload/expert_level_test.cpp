@@ -69,6 +69,28 @@ TEST(ExpertLevel, APlacementThatCannotReachTheFactorIsRefusedWithItsBound) {
   EXPECT_EQ(count_load(generate(spec).table).rank.max, std::llround(bound * 1014));
 }
 
+TEST(ExpertLevel, TheReachableFactorIsReachedAndNoMoreIs) {
+  for (const Placement& placement : {spread_placement(288, 8), contiguous_placement(288)}) {
+    WorkloadSpec spec = expert_spec(1.0);
+    spec.placement = placement;
+
+    const double bound = reachable_factor(spec);
+
+    spec.factor = bound;
+    EXPECT_EQ(count_load(generate(spec).table).rank.max, std::llround(bound * 1014));
+    spec.factor = bound + 0.01;
+    EXPECT_THROW(generate(spec), UsageError);
+  }
+}
+
+TEST(ReachableFactor, OverRanksIsWhatIsFeasible) {
+  WorkloadSpec spec;
+  spec.num_masked = 10;
+  EXPECT_EQ(reachable_factor(spec), 8.0);
+  spec.pattern = Pattern::hot_rank;
+  EXPECT_EQ(reachable_factor(spec), 8.0) << "no factor is needed to ask";
+}
+
 TEST(ExpertLevel, WithoutAFactorTheExpertsFollowTheShape) {
   WorkloadSpec spec = expert_spec(1.0);
   spec.factor.reset();

@@ -119,7 +119,7 @@ TEST(SkewInNodes, NodesAreEqualAndEachHasOneHotRank) {
     EXPECT_EQ(own[7], hot);
     EXPECT_LE(own[6] - own[0], 1);
   }
-  EXPECT_EQ(workload.distribution, "skew_in_nodes");
+  EXPECT_EQ(workload.distribution, "skew-in-nodes");
 }
 
 TEST(SkewInNodes, ItsBoundIsReachedAndNothingAbove) {

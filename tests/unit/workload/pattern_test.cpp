@@ -1,6 +1,10 @@
+#include "epskew/workload/pattern.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
+#include <map>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -40,7 +44,7 @@ TEST(PatternHotRank, OneRankIsHotAndTheOthersAreEqual) {
   std::sort(loads.begin(), loads.end());
   EXPECT_EQ(loads.back(), 3042);  // 3 * (8192 - 80) / 8
   EXPECT_LE(loads[6] - loads[0], 1);
-  EXPECT_EQ(workload.distribution, "hot_rank");
+  EXPECT_EQ(workload.distribution, "hot-rank");
 }
 
 TEST(PatternRotating, TheHotRankMovesByOneWithEveryStep) {
@@ -51,6 +55,39 @@ TEST(PatternRotating, TheHotRankMovesByOneWithEveryStep) {
   for (spec.step = 1; spec.step < 10; ++spec.step) {
     EXPECT_EQ(count_load(generate(spec).table).rank.hot, (first + spec.step) % 8);
   }
+}
+
+TEST(PatternBurst, TheRecordSaysWhichStepItIs) {
+  WorkloadSpec spec = pattern_spec(Pattern::burst);
+  spec.factor = 4.0;
+  spec.burst_period = 3;
+  spec.step = 2;
+
+  const Workload workload = generate(spec);
+
+  EXPECT_EQ(workload.distribution, "burst");
+  EXPECT_EQ(workload.parameters, (std::map<std::string, double>{{"burst_period", 3}, {"step", 2}}));
+}
+
+TEST(PatternRotating, TheLastStepOfAllIsNoOverflow) {
+  WorkloadSpec spec = pattern_spec(Pattern::rotating);
+  spec.factor = 2.0;
+  const int first = count_load(generate(spec).table).rank.hot;
+  spec.step = std::numeric_limits<int>::max();
+
+  EXPECT_EQ(count_load(generate(spec).table).rank.hot, (first + 7) % 8);  // 2^31 - 1 = 7 mod 8
+}
+
+TEST(PatternNames, AreThoseOfTheCommandLine) {
+  for (const Pattern pattern :
+       {Pattern::none, Pattern::hot_rank, Pattern::k_hot, Pattern::rotating, Pattern::burst, Pattern::matrix,
+        Pattern::skew_in_nodes, Pattern::skew_across_nodes}) {
+    EXPECT_EQ(find_pattern(name_of(pattern)), pattern);
+  }
+  EXPECT_EQ(name_of(Pattern::k_hot), "k-hot");
+  EXPECT_EQ(find_pattern("k_hot"), std::nullopt);
+  EXPECT_EQ(pattern_names(),
+            "none, hot-rank, k-hot, rotating, burst, matrix, skew-in-nodes, skew-across-nodes");
 }
 
 TEST(PatternBurst, EveryPeriodthStepIsHotTheOthersAreBalanced) {

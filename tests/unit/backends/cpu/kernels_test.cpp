@@ -1,6 +1,6 @@
 // Every instruction set that this machine has must agree with the scalar definition, bit for bit.
 
-#include "backends/cpu/kernels.hpp"
+#include "exchange/kernels.hpp"
 
 #include <gtest/gtest.h>
 
