@@ -19,6 +19,23 @@ bool has_variant(const ExchangeOptions& options, const char* name, const char* v
   return found != options.variants.end() && found->second == value;
 }
 
+WireCopies copies_by_name(const ExchangeOptions& options) {
+  return {has_variant(options, "dispatch", "dedup") ? Copies::messages : Copies::selections,
+          has_variant(options, "combine", "prereduce") ? Copies::messages : Copies::selections};
+}
+
+const char* basis_name(Copies copies) {
+  switch (copies) {
+    case Copies::selections:
+      return "selections";
+    case Copies::messages:
+      return "messages";
+    case Copies::uncounted:
+      break;
+  }
+  return "none";
+}
+
 std::int64_t row_sum(const std::vector<std::int64_t>& matrix, std::size_t ranks, std::size_t row) {
   const auto begin = matrix.begin() + static_cast<std::ptrdiff_t>(row * ranks);
   return std::accumulate(begin, begin + static_cast<std::ptrdiff_t>(ranks), std::int64_t{0});
@@ -82,7 +99,7 @@ std::int64_t combine_bytes_per_selection(CombineFormat format, int hidden) {
 
 BandwidthRecord bandwidth_of(const RoutingLoad& load,
                              const std::array<std::optional<PhaseRecord>, num_phases>& timing, int hidden,
-                             const ExchangeOptions& options) {
+                             const ExchangeOptions& options, std::optional<WireCopies> stated) {
   const Halves unit{dispatch_bytes_per_selection(options.dispatch, hidden),
                     combine_bytes_per_selection(options.combine, hidden)};
   const auto rate = [&](Phase phase, std::int64_t bytes) {
@@ -100,8 +117,8 @@ BandwidthRecord bandwidth_of(const RoutingLoad& load,
   };
 
   BandwidthRecord record;
-  record.wire_basis["dispatch"] = has_variant(options, "dispatch", "dedup") ? "messages" : "selections";
-  record.wire_basis["combine"] = has_variant(options, "combine", "prereduce") ? "messages" : "selections";
+  const WireCopies copies = stated.value_or(copies_by_name(options));
+  record.wire_basis = {{"dispatch", basis_name(copies.dispatch)}, {"combine", basis_name(copies.combine)}};
   const Halves sent = send_logical(load, unit);
   const Halves taken = hot_receive(load, unit);
   const std::vector<Halves> left = leaving(load, record, unit);
@@ -110,6 +127,12 @@ BandwidthRecord bandwidth_of(const RoutingLoad& load,
   record.wire = rates(largest(left, [](const Halves& rank) { return rank.dispatch; }),
                       largest(left, [](const Halves& rank) { return rank.combine; }),
                       largest(left, [](const Halves& rank) { return rank.dispatch + rank.combine; }));
+  // A number with no defined numerator is not given.
+  for (const char* half : {"dispatch", "combine"}) {
+    if (record.wire_basis.at(half) != "none") continue;
+    record.wire.erase(half);
+    record.wire.erase("dispatch_combine");
+  }
   return record;
 }
 

@@ -32,6 +32,7 @@ std::map<std::string, LinkTimeRecord> link_times(const RoutingLoad& load,
                                                  const std::map<std::string, std::string>& wire_basis,
                                                  int hidden, const ExchangeOptions& options,
                                                  double gb_per_s) {
+  if (wire_basis.at("dispatch") == "none" || wire_basis.at("combine") == "none") return {};
   // Combine goes the same ways backwards, and the busiest direction is the same either way round.
   const auto copies = [&](const char* half) {
     const bool messages = wire_basis.at(half) == "messages";

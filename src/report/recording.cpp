@@ -93,6 +93,7 @@ std::optional<TopologyRecord> topology_of(const WorldFacts& facts) {
 Recording::Recording(const SessionPlan& plan, const Runner& runner)
     : plan_(plan),
       options_(plan.options),
+      copies_(runner.world.copies),
       record_(begin_record(runner, plan)),
       results_(plan.rounds.size()),
       verdicts_(plan.rounds.size(), OracleRecord{"passed", "passed"}) {
@@ -110,7 +111,8 @@ Recording::Recording(const SessionPlan& plan, const Runner& runner)
   }
 }
 
-const RoundRecord* Recording::add(const Visit& visit, RoundResult result, const OracleRecord& oracle) {
+const RoundRecord* Recording::add(const Visit& visit, RoundResult result, const OracleRecord& oracle,
+                                  std::optional<WireCopies> copies) {
   OracleRecord& verdict = verdicts_[visit.round];
   if (verdict.before == "passed") verdict.before = oracle.before;
   if (verdict.after == "passed") verdict.after = oracle.after;
@@ -118,7 +120,8 @@ const RoundRecord* Recording::add(const Visit& visit, RoundResult result, const 
   if (!visit.plan.last_visit) return nullptr;
   const RoundResult& whole = results_[visit.round];
   record_.config.flush_bytes = whole.flush_bytes;
-  record_.rounds.push_back(make_round_record(plan_.rounds[visit.round], whole, plan_.hidden, options_));
+  record_.rounds.push_back(
+      make_round_record(plan_.rounds[visit.round], whole, plan_.hidden, options_, copies ? copies : copies_));
   RoundRecord& round = record_.rounds.back();
   round.oracle = verdict;
   if (record_.simulation && record_.simulation->payload_folded) round.oracle = {};

@@ -85,7 +85,7 @@ std::optional<PhaseRecord> reduce_phase(const SampleMatrix& samples, int hot_ran
 }
 
 RoundRecord make_round_record(const PlannedRound& planned, const RoundResult& result, int hidden,
-                              const ExchangeOptions& options) {
+                              const ExchangeOptions& options, std::optional<WireCopies> copies) {
   const Workload& workload = planned.workload;
   RoundRecord record;
   record.label = planned.label;
@@ -100,7 +100,7 @@ RoundRecord make_round_record(const PlannedRound& planned, const RoundResult& re
     record.timing[index] = reduce_phase(result.phases[index], record.load.rank.hot);
     record.kernel_timing[index] = reduce_phase(result.kernels[index], record.load.rank.hot);
   }
-  record.bandwidth = bandwidth_of(record.load, record.timing, hidden, options);
+  record.bandwidth = bandwidth_of(record.load, record.timing, hidden, options, copies);
   if (!result.memory.empty()) record.memory = memory_of(result.memory);
   if (!result.misalignment.us.empty()) {
     record.misalignment =

@@ -108,8 +108,9 @@ std::optional<Record> run_session(const Backend& backend, const SessionPlan& pla
     const Visit& visit = visits[i];
     if (is_root) notify(observer.visit_started, visit.plan.label, i, visits.size());
     RoundResult result = run_round(*world, plan.rounds[visit.round].workload.table, visit.plan);
+    const std::optional<WireCopies> copies = world->facts().copies;
     if (!is_root) continue;
-    if (const RoundRecord* round = recording.add(visit, std::move(result), {"passed", "passed"}))
+    if (const RoundRecord* round = recording.add(visit, std::move(result), {"passed", "passed"}, copies))
       notify(observer.round_finished, *round);
   }
   const std::vector<std::string> choices = world->facts().choices;

@@ -25,7 +25,8 @@ def small(*arguments):
 
 
 def shared_memory():
-    return sorted(p.name for p in pathlib.Path("/dev/shm").iterdir())
+    """Without what MPI jobs of other tests come and go with."""
+    return sorted(p.name for p in pathlib.Path("/dev/shm").iterdir() if not p.name.startswith("vader_segment"))
 
 
 def children_of(parent):
@@ -220,6 +221,16 @@ class BenchTest(ProgramTest):
             with self.subTest(name):
                 record = self.bench("--dispatch-format", name, "--imbalance-factors", 2)
                 self.assertEqual(record["config"]["dispatch_format"], name)
+
+    def test_the_wire_counts_what_a_variant_copies(self):
+        for variants, basis in {
+            (): {"dispatch": "selections", "combine": "selections"},
+            ("dispatch=rank_major",): {"dispatch": "messages", "combine": "selections"},
+            ("dispatch=dedup", "combine=prereduce"): {"dispatch": "messages", "combine": "messages"},
+        }.items():
+            flags = [word for variant in variants for word in ("--variant", variant)]
+            record = self.bench("--backend", "cpu", "--imbalance-factors", 1, *flags)
+            self.assertEqual(record["rounds"][0]["bandwidth"]["wire_basis"], basis)
 
     def test_uneven_and_empty_ranks(self):
         record = json.loads(self.succeed("bench", "--num-tokens-per-rank", "16,0,5,9", "--hidden", 128, "--num-experts", 16,

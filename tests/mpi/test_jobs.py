@@ -140,6 +140,23 @@ class Results(unittest.TestCase):
             ranks = measured["load"]["rank"]["loads"]
             self.assertEqual(measured["node_load"]["loads"], [sum(ranks[:3]), ranks[3]])
 
+    def test_the_wire_counts_what_a_way_copies(self):
+        for variants, basis, phases in [
+            (["exchange=alltoallv"], ("selections", "selections"), 3),
+            (["exchange=pairwise"], ("messages", "selections"), 3),
+            (["exchange=node", "ranks-per-node=4"], ("selections", "selections"), 3),
+            (["exchange=node", "ranks-per-node=2"], ("none", "none"), 0),
+        ]:
+            flags = [word for variant in variants for word in ("--variant", variant)]
+            with self.subTest(variants), tempfile.TemporaryDirectory() as folder:
+                name = os.path.join(folder, "result.json")
+                result = run(job(4, ["--iterations", "3", "--json", name, *flags]))
+                self.assertEqual(result.returncode, 0, result.stderr)
+                with open(name, encoding="utf-8") as file:
+                    bandwidth = json.load(file)["rounds"][0]["bandwidth"]
+                self.assertEqual((bandwidth["wire_basis"]["dispatch"], bandwidth["wire_basis"]["combine"]), basis)
+                self.assertEqual(len(bandwidth["wire"]), phases)
+
 
 class Losses(unittest.TestCase):
     TIMEOUT_S = 3

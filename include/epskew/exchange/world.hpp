@@ -42,6 +42,18 @@ struct Simulation {
   bool payload_folded = false;  ///< rows share memory and hold no data, so no oracle can look at them
 };
 
+/// What a backend copies once from a rank to another one.
+enum class Copies {
+  selections,  ///< a row for each (token, expert)
+  messages,    ///< a row for each (token, distinct destination rank)
+  uncounted    ///< neither; ranks pass on what is not theirs, for example
+};
+/// The same for the two halves of an operation.
+struct WireCopies {
+  Copies dispatch = Copies::selections;
+  Copies combine = Copies::selections;
+};
+
 /// Where the ranks of a world run and what is between them.
 struct WorldFacts {
   std::vector<std::string> hosts;    ///< [nodes]; a node is a set of ranks that share memory
@@ -53,7 +65,10 @@ struct WorldFacts {
   /// Variants that the backend chose where the user left it the choice, by name.
   std::map<std::string, std::string> variants;
   std::optional<Simulation> simulation;  ///< none: times are measured
-  int num_devices = 0;                   ///< accelerators that the ranks run on; 0: they run on none
+  /// Of the way that the latest operation went. Unset: messages where a variant is dispatch=dedup or
+  /// combine=prereduce, else selections.
+  std::optional<WireCopies> copies;
+  int num_devices = 0;  ///< accelerators that the ranks run on; 0: they run on none
 };
 
 class World {

@@ -6,9 +6,8 @@
 /// numerator
 ///   of DeepEP's test.
 /// hot_receive: what the rank with the largest load takes in, from itself included.
-/// wire: what leaves a rank for another one, of the rank for which this is most; one copy a selection, or a
-/// message where
-///   the backend's variant deduplicates (dispatch=dedup) or pre-reduces (combine=prereduce).
+/// wire: what leaves a rank for another one, of the rank for which this is most; one copy a selection or a
+///   message, as WorldFacts::copies says; absent where the backend's copies follow neither.
 /// All are divided by the slowest rank's median time.
 
 #include <array>
@@ -16,6 +15,7 @@
 #include <optional>
 
 #include "epskew/exchange/shape.hpp"
+#include "epskew/exchange/world.hpp"
 #include "epskew/report/record.hpp"
 
 namespace epskew {
@@ -28,6 +28,6 @@ std::int64_t combine_bytes_per_selection(CombineFormat format, int hidden);
 
 BandwidthRecord bandwidth_of(const RoutingLoad& load,
                              const std::array<std::optional<PhaseRecord>, num_phases>& timing, int hidden,
-                             const ExchangeOptions& options);
+                             const ExchangeOptions& options, std::optional<WireCopies> copies);
 
 }  // namespace epskew

@@ -21,8 +21,8 @@ inline constexpr const char* nvlink_source =
     "NVLink of an H200: 900 GB/s in both directions together, NVIDIA H200 datasheet "
     "(https://www.nvidia.com/en-us/data-center/h200/)";
 
-/// By phase name: dispatch, combine, and dispatch_combine, the sum of both. `wire_basis` as in
-/// BandwidthRecord.
+/// Nothing where the basis of a half is "none". By phase name: dispatch, combine, and dispatch_combine, the
+/// sum of both. `wire_basis` as in BandwidthRecord.
 std::map<std::string, LinkTimeRecord> link_times(const RoutingLoad& load,
                                                  const std::map<std::string, std::string>& wire_basis,
                                                  int hidden, const ExchangeOptions& options, double gb_per_s);

@@ -22,7 +22,7 @@
 namespace epskew {
 
 /// The version of the file format; its rules are in schema/README.md.
-inline constexpr const char* record_schema_version = "1.4.0";
+inline constexpr const char* record_schema_version = "1.5.0";
 
 struct ToolRecord {
   std::string name = "epskew";
@@ -164,7 +164,7 @@ struct BandwidthRecord {
   std::map<std::string, RateRecord> hot_receive;
   std::map<std::string, RateRecord> wire;
   std::map<std::string, std::string>
-      wire_basis;  ///< what `wire` counts in "dispatch" and "combine": "selections" or "messages"
+      wire_basis;  ///< what `wire` counts in "dispatch" and "combine": "selections", "messages" or "none"
 };
 
 /// Slowest-rank p50 over that of the balanced round, with its 95 % bootstrap interval; of dispatch_combine.

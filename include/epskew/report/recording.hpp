@@ -29,14 +29,17 @@ class Recording {
   Record& record() { return record_; }
   /// Adds what a visit measured; visits come in the order of visits_of. `oracle` holds the verdicts before
   /// and after its timing; of a round's verdicts the first that is not "passed" is kept. The round's record,
-  /// without its cost of imbalance, where this was its last visit; valid until the next call.
-  const RoundRecord* add(const Visit& visit, RoundResult result, const OracleRecord& oracle);
+  /// without its cost of imbalance, where this was its last visit; valid until the next call. `copies` unset:
+  /// those of Runner::world.
+  const RoundRecord* add(const Visit& visit, RoundResult result, const OracleRecord& oracle,
+                         std::optional<WireCopies> copies = std::nullopt);
   /// `choices`: more facts, known at the end.
   Record finish(const std::vector<std::string>& choices) &&;
 
  private:
   const SessionPlan& plan_;
   ExchangeOptions options_;
+  std::optional<WireCopies> copies_;
   Record record_;
   std::vector<RoundResult> results_;    ///< by round of the plan
   std::vector<OracleRecord> verdicts_;  ///< by round of the plan

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "epskew/exchange/shape.hpp"
+#include "epskew/exchange/world.hpp"
 #include "epskew/measure/round.hpp"
 #include "epskew/report/record.hpp"
 #include "epskew/workload/generate.hpp"
@@ -24,9 +25,9 @@ struct PlannedRound {
 std::optional<PhaseRecord> reduce_phase(const SampleMatrix& samples, int hot_rank);
 
 /// Everything but the cost of imbalance, which needs the other rounds. `result` comes from run_round, so the
-/// oracle agreed.
+/// oracle agreed; `copies` as in WorldFacts, after it.
 RoundRecord make_round_record(const PlannedRound& planned, const RoundResult& result, int hidden,
-                              const ExchangeOptions& options);
+                              const ExchangeOptions& options, std::optional<WireCopies> copies);
 
 /// Fills node_load; nothing where all ranks share one node. `node_of_rank` [num_ranks], nodes numbered from
 /// 0.

@@ -1,6 +1,7 @@
 #include "backends/cpu/process_world.hpp"
 
 #include "backends/cpu/supervisor.hpp"
+#include "backends/cpu/variants.hpp"
 
 namespace epskew::cpu {
 namespace {
@@ -22,6 +23,12 @@ Outcome run_rank(SharedWorld& shared, int rank, const RankBody& body) {
 }
 
 }  // namespace
+
+WorldFacts ProcessWorld::facts() {
+  WorldFacts facts;
+  facts.copies = copies_of(parse_variants(shared_.options));
+  return facts;
+}
 
 std::vector<std::string> ProcessWorld::run(const RankBody& body) {
   // Every run begins with zeros: epochs start anew, and a failed run leaves nothing behind.

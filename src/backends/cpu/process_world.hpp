@@ -20,6 +20,7 @@ class ProcessWorld final : public World {
   bool is_root() const override { return true; }
   std::vector<std::string> run(const RankBody& body) override;
   std::vector<LostRank> lost_ranks() const override { return lost_; }
+  WorldFacts facts() override;
 
  private:
   SharedWorld shared_;

@@ -68,4 +68,11 @@ Variants parse_variants(const ExchangeOptions& options) {
   return variants;
 }
 
+WireCopies copies_of(const Variants& variants) {
+  const bool once_a_rank = variants.dispatch != DispatchVariant::direct;
+  const bool summed = variants.combine == CombineVariant::prereduce;
+  return {once_a_rank ? Copies::messages : Copies::selections,
+          summed ? Copies::messages : Copies::selections};
+}
+
 }  // namespace epskew::cpu

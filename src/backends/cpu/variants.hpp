@@ -4,6 +4,7 @@
 
 #include "backends/cpu/shared_memory.hpp"
 #include "epskew/exchange/shape.hpp"
+#include "epskew/exchange/world.hpp"
 
 namespace epskew::cpu {
 
@@ -32,5 +33,8 @@ struct Variants {
 
 /// Throws UsageError for a name, value or combination that does not exist.
 Variants parse_variants(const ExchangeOptions& options);
+
+/// What these ways copy between ranks.
+WireCopies copies_of(const Variants& variants);
 
 }  // namespace epskew::cpu

@@ -107,4 +107,9 @@ MemoryUse AutoExchange::memory(int local) const {
   return use;
 }
 
+WireCopies AutoExchange::copies() const {
+  const auto& latest = candidates_[batches_.front().candidate].exchange;
+  return latest ? latest->copies() : candidates_[chosen_].exchange->copies();
+}
+
 }  // namespace epskew::mpi

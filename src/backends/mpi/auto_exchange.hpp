@@ -33,6 +33,7 @@ class AutoExchange final : public MpiExchange {
   std::span<const BFloat16> combine_output(int local, int batch) override;
   MemoryUse memory(int local) const override;
   std::vector<std::string> choices() const override;
+  WireCopies copies() const override;
 
  private:
   static constexpr int operations_each = 2;

@@ -14,6 +14,7 @@
 #include "backends/mpi/simulated.hpp"
 #include "backends/mpi/wire_row.hpp"
 #include "epskew/exchange/exchange.hpp"
+#include "epskew/exchange/world.hpp"
 
 namespace epskew::mpi {
 
@@ -38,6 +39,8 @@ class MpiExchange : public Exchange {
   std::int64_t earliest(std::int64_t mine_ns) override;
   /// What this exchange decided by itself, a sentence each.
   virtual std::vector<std::string> choices() const { return {}; }
+  /// What its latest operation copied between ranks.
+  virtual WireCopies copies() const { return {}; }
 
  protected:
   int rank() const { return local_ranks_[0]; }

@@ -261,4 +261,11 @@ MemoryUse NodeExchange::memory(int /*local*/) const {
   return use;
 }
 
+WireCopies NodeExchange::copies() const {
+  if (topology().num_nodes() == 1) return {};
+  if (topology().num_nodes() == num_ranks()) return {Copies::messages, Copies::selections};
+  // A token travels once to a node and a rank there passes it on, so neither half follows a matrix of ranks.
+  return {Copies::uncounted, Copies::uncounted};
+}
+
 }  // namespace epskew::mpi

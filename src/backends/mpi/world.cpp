@@ -76,6 +76,7 @@ void MpiWorld::require_same(const std::string& what, const std::string& value) {
 
 WorldFacts MpiWorld::facts() {
   facts_.choices = exchange_->choices();
+  facts_.copies = exchange_->copies();
   return facts_;
 }
 

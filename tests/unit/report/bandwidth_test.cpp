@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <optional>
+#include <string>
+
 namespace epskew {
 namespace {
 
@@ -24,7 +28,8 @@ RoutingLoad small_load() {
   return load;
 }
 
-BandwidthRecord bandwidth(std::map<std::string, std::string> variants) {
+BandwidthRecord bandwidth(std::optional<WireCopies> copies,
+                          std::map<std::string, std::string> variants = {}) {
   ExchangeOptions options;
   options.dispatch = DispatchFormat::bf16;
   options.variants = std::move(variants);
@@ -32,11 +37,11 @@ BandwidthRecord bandwidth(std::map<std::string, std::string> variants) {
   PhaseRecord dispatch;
   dispatch.slowest_rank.p50 = 2.0;
   timing[static_cast<std::size_t>(Phase::dispatch)] = dispatch;
-  return bandwidth_of(small_load(), timing, 128, options);
+  return bandwidth_of(small_load(), timing, 128, options, copies);
 }
 
 TEST(Bandwidth, NumeratorsAreWhatTheirNamesSay) {
-  const BandwidthRecord record = bandwidth({});
+  const BandwidthRecord record = bandwidth(std::nullopt);
 
   EXPECT_EQ(record.send_logical.at("dispatch").bytes, 6 * 256);  // 12 selections, 2 ranks
   EXPECT_EQ(record.hot_receive.at("dispatch").bytes, 9 * 256);   // the hot rank's load
@@ -48,15 +53,32 @@ TEST(Bandwidth, NumeratorsAreWhatTheirNamesSay) {
 }
 
 TEST(Bandwidth, DeduplicatedCopiesAreMessages) {
-  const BandwidthRecord record = bandwidth({{"dispatch", "dedup"}, {"combine", "prereduce"}});
+  const BandwidthRecord record = bandwidth(WireCopies{Copies::messages, Copies::messages});
 
   EXPECT_EQ(record.wire.at("dispatch").bytes, 3 * 256);
   EXPECT_EQ(record.wire.at("combine").bytes, 3 * 256);
   EXPECT_EQ(record.wire_basis.at("combine"), "messages");
 }
 
+TEST(Bandwidth, WhatABackendStatesGoesBeforeTheNamesOfItsVariants) {
+  const std::map<std::string, std::string> variants = {{"dispatch", "dedup"}, {"combine", "pull"}};
+
+  EXPECT_EQ(bandwidth(std::nullopt, variants).wire_basis.at("dispatch"), "messages");
+  EXPECT_EQ(bandwidth(std::nullopt, variants).wire_basis.at("combine"), "selections");
+  EXPECT_EQ(bandwidth(WireCopies{}, variants).wire_basis.at("dispatch"), "selections");
+}
+
+TEST(Bandwidth, CopiesThatFollowNeitherHaveNoNumber) {
+  const BandwidthRecord record = bandwidth(WireCopies{Copies::selections, Copies::uncounted});
+
+  EXPECT_EQ(record.wire.at("dispatch").bytes, 5 * 256);
+  EXPECT_EQ(record.wire.count("combine"), 0u);
+  EXPECT_EQ(record.wire.count("dispatch_combine"), 0u);
+  EXPECT_EQ(record.wire_basis.at("combine"), "none");
+}
+
 TEST(Bandwidth, TheDenominatorIsTheSlowestRanksMedian) {
-  const BandwidthRecord record = bandwidth({});
+  const BandwidthRecord record = bandwidth(std::nullopt);
 
   EXPECT_EQ(record.hot_receive.at("dispatch").gb_per_s, 9 * 256 / 2e-6 / 1e9);
   EXPECT_EQ(record.hot_receive.at("combine").gb_per_s, std::nullopt);  // not timed
