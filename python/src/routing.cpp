@@ -194,6 +194,7 @@ void add_class(nb::module_& module) {
 
 Routing generated(const app::WorkloadFlags& flags, std::optional<double> factor) {
   const WorkloadSpec spec = app::to_spec(flags, factor);
+  app::refuse_unused_law_flags(flags, factor.has_value());
   Workload workload = generate(spec);
   std::string text = spec_json(spec, workload);
   return {std::move(workload), std::move(text)};
@@ -209,9 +210,9 @@ void add_routing(nb::module_& module) {
       [](Text model, Count num_processes, Count num_tokens,
          std::optional<std::vector<std::int64_t>> num_tokens_per_rank, Count num_topk, Count num_experts,
          Count num_groups, Count num_topk_groups, Text distribution, std::optional<double> imbalance_factor,
-         nb::object law, Text law_level, Text placement, const std::string& sampling, std::int64_t num_masked,
-         Count hot_rank, const std::string& pattern, std::int64_t hot_experts, double hot_fraction,
-         std::int64_t step, std::int64_t burst_period, nb::object matrix, std::uint64_t seed,
+         nb::object law, Text law_level, Text placement, const std::string& sampling, Count num_masked,
+         Count hot_rank, const std::string& pattern, Count hot_experts, std::optional<double> hot_fraction,
+         Count step, Count burst_period, nb::object matrix, std::uint64_t seed,
          const std::string& imbalance_level, Count ranks_per_node) {
         app::WorkloadFlags flags;
         flags.model = model.value_or("");
@@ -246,11 +247,10 @@ void add_routing(nb::module_& module) {
       nb::arg("num_groups") = nb::none(), nb::arg("num_topk_groups") = nb::none(),
       nb::arg("distribution") = nb::none(), nb::arg("imbalance_factor") = nb::none(),
       nb::arg("law") = nb::none(), nb::arg("law_level") = nb::none(), nb::arg("placement") = nb::none(),
-      nb::arg("sampling") = unset.sampling, nb::arg("num_masked") = unset.num_masked,
+      nb::arg("sampling") = unset.sampling, nb::arg("num_masked") = nb::none(),
       nb::arg("hot_rank") = nb::none(), nb::arg("pattern") = unset.pattern,
-      nb::arg("hot_experts") = unset.hot_experts, nb::arg("hot_fraction") = unset.hot_fraction,
-      nb::arg("step") = unset.step, nb::arg("burst_period") = unset.burst_period,
-      nb::arg("matrix") = nb::none(), nb::arg("seed") = unset.seed,
+      nb::arg("hot_experts") = nb::none(), nb::arg("hot_fraction") = nb::none(), nb::arg("step") = nb::none(),
+      nb::arg("burst_period") = nb::none(), nb::arg("matrix") = nb::none(), nb::arg("seed") = unset.seed,
       nb::arg("imbalance_level") = unset.imbalance_level, nb::arg("ranks_per_node") = nb::none(),
       "The routing that `epskew gen` makes from the flags of these names.");
   module.def(

@@ -12,6 +12,12 @@ DATA = SOURCE / "tests/unit/trace/data"
 RECORDINGS = SOURCE.parent / "shared/data/esft-deepseek-v2-lite"
 
 
+def write_esft_layer(path, tokens):
+    """One layer as ESFT writes it, a line a token; `tokens` are lists of (expert, weight)."""
+    path.write_text("".join("\t".join(str(e) for e, _ in token) + "\t\t" + "\t".join(str(w) for _, w in token) + "\n"
+                            for token in tokens))
+
+
 class ProgramTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()

@@ -3,7 +3,7 @@ import os
 import struct
 import unittest
 
-from program import DATA, RECORDINGS, ProgramTest
+from program import DATA, RECORDINGS, ProgramTest, write_esft_layer
 
 
 def read_safetensors(data):
@@ -79,6 +79,16 @@ class GenTest(ProgramTest):
 
         self.assertEqual(header["topk_idx"]["shape"], [1, 7, 2])
         self.assertEqual([tensors["topk_idx"].count(expert) for expert in range(4)], [4, 4, 4, 2])
+
+    def test_a_folder_of_layers_becomes_a_routing(self):
+        for layer in (2, 10):
+            write_esft_layer(self.folder / f"expert_weights_{layer}.txt",
+                             [[((layer * token + 5 * k) % 16, 0.125 * (k + 1)) for k in range(3)] for token in range(1, 9)])
+        header, tensors = self.gen("--trace", self.folder, "--layers", "10", "--num-experts", 16, "--num-topk", 3,
+                                   "--num-processes", 2, "--num-tokens", 4)
+
+        self.assertEqual(tensors["topk_idx"], tuple((10 * token + 5 * k) % 16 for token in range(1, 9) for k in range(3)))
+        self.assertEqual(tensors["topk_weights"], (0.125, 0.25, 0.375) * 8)
 
     @unittest.skipUnless(RECORDINGS.exists(), f"{RECORDINGS} is not on this machine")
     def test_a_real_recording(self):

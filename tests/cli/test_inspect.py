@@ -1,7 +1,7 @@
 import json
 import unittest
 
-from program import DATA, RECORDINGS, ProgramTest
+from program import DATA, RECORDINGS, ProgramTest, write_esft_layer
 
 # domain -> (experts, 8, 16, 32 ranks): "mean / worst" of the factor over the 26 layers, as that folder's README says.
 PUBLISHED = {
@@ -13,6 +13,22 @@ PUBLISHED = {
 class InspectTest(ProgramTest):
     def inspect(self, *arguments):
         return json.loads(self.succeed("inspect", *arguments, "--json", "-"))
+
+    def test_the_factors_of_a_recording_are_those_of_its_counts(self):
+        counts = {}
+        for layer in (3, 20):
+            tokens = [[((token * token + layer * k) % 61 % 32, 0.5) for k in (1, 2)] for token in range(200)]
+            tokens = [token for token in tokens if token[0][0] != token[1][0]]
+            write_esft_layer(self.folder / f"expert_weights_{layer}.txt", tokens)
+            counts[layer] = [sum(expert == e for token in tokens for e, _ in token) for expert in range(32)]
+        found = self.inspect(self.folder, "--num-topk", 2, "--num-experts", 32, "--num-processes", "4,32")
+
+        self.assertEqual([layer["layer"] for layer in found["layers"]], [3, 20])
+        for layer in found["layers"]:
+            own = counts[layer["layer"]]
+            self.assertEqual(layer["expert"]["loads"], own)
+            self.assertEqual(layer["ranks"][0]["rank"]["loads"], [sum(own[8 * r : 8 * r + 8]) for r in range(4)])
+            self.assertAlmostEqual(layer["ranks"][1]["rank"]["factor"], max(own) / (sum(own) / 32))
 
     @unittest.skipUnless(RECORDINGS.exists(), f"{RECORDINGS} is not on this machine")
     def test_the_published_figures(self):

@@ -1,18 +1,51 @@
-// Real recordings against figures from elsewhere. Skipped where the recordings are not on the machine.
+// A recording made here against its own counts; real recordings against figures from elsewhere, skipped where
+// these are not on the machine.
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <filesystem>
+#include <numeric>
+#include <vector>
 
 #include "epskew/fit/fit.hpp"
+#include "helpers/esft_recording.hpp"
 
 namespace epskew {
 namespace {
 
 const std::filesystem::path recordings =
     std::filesystem::path(EPSKEW_SOURCE_DIR).parent_path() / "shared/data/esft-deepseek-v2-lite";
+
+double factor_over(const std::vector<std::int64_t>& counts, std::size_t places) {
+  std::vector<double> loads(places, 0);
+  for (std::size_t e = 0; e < counts.size(); ++e)
+    loads[e * places / counts.size()] += static_cast<double>(counts[e]);
+  return *std::max_element(loads.begin(), loads.end()) /
+         (std::accumulate(loads.begin(), loads.end(), 0.0) / static_cast<double>(places));
+}
+
+TEST(MadeRecording, IsFittedWithItsOwnFactors) {
+  const test::EsftRecording made;
+  FitOptions options;
+  options.num_ranks = {8};
+  options.bootstrap = 0;
+
+  const FitReport report = fit_trace(read_trace(made.path(), {.num_experts = 64}), options);
+
+  EXPECT_EQ(report.layers, (std::vector<int>{1, 2, 10}));
+  EXPECT_EQ(report.tokens, test::EsftRecording::num_tokens);
+  ASSERT_EQ(report.levels.size(), 2u);
+  std::size_t at = 0;
+  for (const auto& [number, layer] : made.layers()) {
+    const std::vector<std::int64_t> counts = test::EsftRecording::counts_of(layer);
+    EXPECT_DOUBLE_EQ(report.levels[0].layers[at].factor, factor_over(counts, 64)) << number;
+    EXPECT_DOUBLE_EQ(report.levels[1].layers[at].factor, factor_over(counts, 8)) << number;
+    ++at;
+  }
+}
 
 class Recording : public testing::Test {
  protected:

@@ -1,4 +1,7 @@
-// The recorded routing beside the repository, against the figures in its README.
+// A recording made here, to the last row; and the recorded routing that lies beside the repository on some
+// machines, against the figures in its README.
+
+#include "helpers/esft_recording.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -9,6 +12,7 @@
 #include <vector>
 
 #include "epskew/routing/load.hpp"
+#include "epskew/trace/replay.hpp"
 #include "epskew/trace/trace.hpp"
 
 namespace epskew {
@@ -34,6 +38,38 @@ std::string mean_and_worst(const Trace& trace, int places) {
     worst = std::max(worst, factor(layer.counts, places));
   }
   return fmt::format("{:.2f} / {:.2f}", sum / static_cast<double>(trace.layers.size()), worst);
+}
+
+TEST(MadeRecording, IsReadToTheLastRow) {
+  const test::EsftRecording recording;
+
+  const Trace trace = read_trace(recording.path(), {.num_experts = 64});
+
+  EXPECT_EQ(trace.format, "esft");
+  EXPECT_EQ(trace.topk, 6);
+  EXPECT_EQ(trace.constant_rows, 0);
+  ASSERT_EQ(trace.layers.size(), recording.layers().size());
+  auto read = trace.layers.begin();
+  for (const auto& [number, layer] : recording.layers()) {
+    EXPECT_EQ(read->layer, number);
+    EXPECT_EQ(read->topk_idx, layer.ids) << number;
+    EXPECT_EQ(read->topk_weights, layer.weights) << number;
+    EXPECT_EQ(read->counts, test::EsftRecording::counts_of(layer)) << number;
+    ++read;
+  }
+}
+
+TEST(MadeRecording, IsReplayedTokenByToken) {
+  const test::EsftRecording recording;
+  const Trace trace = read_trace(recording.path(), {.num_experts = 64, .layers = {10}});
+
+  const Replay replayed = replay(trace, {.tokens_per_rank = {100, 0, 150, 0}, .windows = 2});
+
+  ASSERT_EQ(replayed.rounds.size(), 2u);
+  std::vector<std::int32_t> ids;
+  for (const ReplayRound& round : replayed.rounds)
+    ids.insert(ids.end(), round.table.topk_idx.begin(), round.table.topk_idx.end());
+  EXPECT_EQ(ids, recording.layers().at(10).ids);
 }
 
 class EsftRecording : public ::testing::TestWithParam<Domain> {};

@@ -15,9 +15,11 @@ TEST(GenerateProperty, RankLevelIsExactOrRefusedWithTheBound) {
 }
 
 TEST(GenerateProperty, ExpertLevelIsExactOrRefusedWithAReachableBound) {
+  property::Tally tally;
   for (std::uint64_t index = 0; index < 150; ++index) {
-    ASSERT_NO_FATAL_FAILURE(property::check_expert_level(index, small));
+    ASSERT_NO_FATAL_FAILURE(property::check_expert_level(index, small, tally));
   }
+  EXPECT_GT(tally.exact, tally.refused);
 }
 
 }  // namespace

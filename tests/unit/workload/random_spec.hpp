@@ -143,8 +143,14 @@ inline void check_rank_level(std::uint64_t index, const Ranges& ranges) {
   ASSERT_TRUE(refused_with(spec, bound));
 }
 
+/// How specs ended whose factor a placement may not reach.
+struct Tally {
+  int exact = 0;
+  int refused = 0;
+};
+
 /// One random spec at expert level: exact, or refused with a bound at which it is exact.
-inline void check_expert_level(std::uint64_t index, const Ranges& ranges) {
+inline void check_expert_level(std::uint64_t index, const Ranges& ranges, Tally& tally) {
   SpecDraw draw(index, ranges);
   WorkloadSpec spec = draw.draw();
   const double bound = bound_of(generate(spec).table);
@@ -154,10 +160,12 @@ inline void check_expert_level(std::uint64_t index, const Ranges& ranges) {
   SCOPED_TRACE(describe(spec));
   try {
     expect_exact(generate(spec).table, *spec.factor);
+    ++tally.exact;
   } catch (const UsageError& error) {
     const std::string message = error.what();
     spec.factor = std::stod(message.substr(message.rfind(' ') + 1));
     expect_exact(generate(spec).table, *spec.factor);
+    ++tally.refused;
   }
 }
 
