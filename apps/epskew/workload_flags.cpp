@@ -23,7 +23,6 @@ constexpr std::int64_t default_tokens = 128;
 constexpr int default_hidden = 7168;
 constexpr int default_topk = 8;
 constexpr int default_experts = 288;
-constexpr int default_masked = 10;
 constexpr int scale_channels = 128;
 /// Ranks and experts above these are typing errors: no machine and no model comes near.
 constexpr std::int64_t max_ranks = 1 << 16;
@@ -160,6 +159,13 @@ void set_placement(const WorkloadFlags& flags, WorkloadSpec& spec) {
   spec.placement = placement_of(flags, spec.num_experts, spec.num_ranks());
 }
 
+/// 10 on every rank, as DeepEP's test masks; none where that would leave a rank with tokens nothing to send.
+int default_masked(const WorkloadSpec& spec) {
+  constexpr int usual = 10;
+  const auto too_few = [&](auto tokens) { return tokens > 0 && tokens * spec.topk <= usual; };
+  return std::any_of(spec.tokens_per_rank.begin(), spec.tokens_per_rank.end(), too_few) ? 0 : usual;
+}
+
 /// Entries that are not there cannot be masked. A rank without tokens has none and is left as it is.
 void check_masked(const WorkloadSpec& spec) {
   for (int rank = 0; rank < spec.num_ranks(); ++rank) {
@@ -201,7 +207,7 @@ void add_workload_flags(CLI::App& command, WorkloadFlags& flags) {
       "where experts live whose loads are given (--law-level expert, k-hot, multinomial, a trace): "
       "contiguous, spread, random or a placement file [random; a trace: contiguous]");
   add("--sampling", flags.sampling, "exact, or multinomial as DeepEP #393 draws")->capture_default_str();
-  add("--num-masked", flags.num_masked, "selections of every rank set to -1 [10]");
+  add("--num-masked", flags.num_masked, "selections of every rank set to -1 [10; 0 if a rank has no more]");
   add("--hot-rank", flags.hot_rank, "the rank with the largest load [chosen by the seed]");
   add("--pattern", flags.pattern,
       "none, hot-rank, k-hot, rotating, burst, matrix, skew-in-nodes or skew-across-nodes")
@@ -314,7 +320,7 @@ WorkloadSpec to_spec(const WorkloadFlags& flags, std::optional<double> factor) {
   spec.topk_groups = count(flags.num_topk_groups, model.topk_groups, "--num-topk-groups");
   spec.factor = factor;
   spec.seed = flags.seed;
-  spec.num_masked = checked(flags.num_masked.value_or(default_masked), 0,
+  spec.num_masked = checked(flags.num_masked.value_or(default_masked(spec)), 0,
                             std::numeric_limits<std::int32_t>::max(), "--num-masked");
   if (flags.hot_rank) spec.hot_rank = checked(*flags.hot_rank, 0, spec.num_ranks() - 1, "--hot-rank");
   check_shape(spec);

@@ -48,6 +48,11 @@ class GenTest(ProgramTest):
         self.assertEqual(spec["factor"], 3.0)
         self.assertEqual(spec["num_masked"], 10)
 
+    def test_the_default_mask_leaves_no_rank_empty(self):
+        for tokens, masked in (("1", 0), ("2,0,16", 10), ("2,0,1", 0)):
+            header, _ = self.gen("--num-tokens-per-rank", tokens, "--num-experts", "24", "--num-topk", "8")
+            self.assertEqual(json.loads(header["__metadata__"]["spec"])["num_masked"], masked, tokens)
+
     def test_unequal_tokens_are_padded(self):
         header, tensors = self.gen("--num-tokens-per-rank", "2,0", "--num-experts", "4", "--num-topk", "2", "--num-masked", "0")
 
@@ -135,7 +140,7 @@ class GenTest(ProgramTest):
             ("--npy is given without --trace", "--npy", "ids"),
             ("--max-file-bytes is given without --trace", "--max-file-bytes", "9"),
             ("--drop-constant is given without --trace", "--drop-constant"),
-            ("--num-masked 10 is more than rank 0 has (top-8 of 1 tokens are 8 entries)", "--num-tokens", "1"),
+            ("--num-masked 9 is more than rank 0 has (top-8 of 1 tokens are 8 entries)", "--num-tokens", "1", "--num-masked", "9"),
             ("--num-masked 17 is more than rank 2 has", "--num-tokens-per-rank", "9,0,2", "--num-masked", "17",
              "--num-experts", "36"),
             ("--seed -1 is negative", "--seed", "-1"),
