@@ -609,6 +609,61 @@ class Backend:
     def facts(self) -> list[str]: ...
 
 def backends() -> list[Backend]: ...
+class Exchange:
+    """One rank of epskew's own exchange, in a world whose processes somebody else started. See join_exchange.
+
+    An operation is dispatch, received, (results into expert_output, commit_expert_output,) combine, combined; on all
+    ranks alike. Each call returns when it is done, and raises RankLost where a rank does not come.
+    """
+
+    @property
+    def rank(self) -> int: ...
+    @property
+    def memory_bytes(self) -> int:
+        """Reserved by this rank for the exchange."""
+
+    def set_input(self, x: npt.NDArray[np.uint16], topk_idx: npt.ArrayLike, topk_weights: npt.NDArray[np.float32]) -> None:
+        """The batch of all operations from now on, copied: x [T, H] bf16 bits, topk_idx and topk_weights [T, K]."""
+
+    def dispatch(self) -> None: ...
+    def combine(self) -> None: ...
+    def dispatch_send(self) -> None: ...
+    def dispatch_recv(self) -> None: ...
+    def combine_send(self) -> None: ...
+    def combine_recv(self) -> None: ...
+    def received(self) -> Received:
+        """The latest dispatch, not copied: it changes with the next one."""
+
+    def expert_output(self) -> npt.NDArray[np.uint16]:
+        """[n, H] bf16 bits, writable: where the experts' results go, in the packed order of the rows received."""
+
+    def commit_expert_output(self) -> None:
+        """Makes what was written there visible to combine."""
+
+    def combined(self) -> npt.NDArray[np.uint16]:
+        """[T, H] bf16 bits of the latest combine, not copied."""
+
+def join_exchange(
+    backend: str,
+    *,
+    rank: int,
+    num_ranks: int,
+    meeting_place: Path,
+    num_experts: int,
+    topk: int,
+    hidden: int,
+    max_tokens: int,
+    dispatch: DispatchFormat = "fp8",
+    combine: CombineFormat = "bf16",
+    variants: Mapping[str, str] = {},
+    timeout_s: float = 30.0,
+) -> Exchange:
+    """This process's rank in a world of `num_ranks` processes; collective.
+
+    meeting_place: a folder that all of them see, empty before the first joins; it may go once all have.
+    UsageError for a backend that starts its ranks itself; RankLost where a rank does not come within timeout_s.
+    """
+
 def report_page(results: Sequence[tuple[str, Result]]) -> str:
     """One page with plots from named results, drawn over one another: `epskew report`."""
 

@@ -18,6 +18,7 @@ namespace nb = nanobind;
 void add_errors(nb::module_& module);
 void add_routing(nb::module_& module);
 void add_trace(nb::module_& module);
+void add_exchange(nb::module_& module);
 void add_fit(nb::module_& module);
 void add_plan(nb::module_& module);
 void add_oracle(nb::module_& module);

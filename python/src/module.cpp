@@ -10,6 +10,7 @@ NB_MODULE(_core, module) {
   add_fit(module);
   add_plan(module);
   add_oracle(module);
+  add_exchange(module);
   add_number_formats(module);
   add_result(module);
   add_recorder(module);

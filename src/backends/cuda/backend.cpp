@@ -115,6 +115,27 @@ class CudaBackend final : public Backend {
     const cuda::Settings settings = cuda::parse_settings(options);
     if (const auto why = why_unusable()) throw UsageError("--backend cuda is not available (" + *why + ")");
     if (const auto job = cuda::find_job()) return make_job_world(shape, options, *job);
+    return std::make_unique<DeviceWorld>(shape, options, settings, plan_for(shape, options, settings));
+  }
+
+  std::unique_ptr<Exchange> join(const ExchangeShape& shape, const ExchangeOptions& options,
+                                 const Membership& /*membership*/) const override {
+    validate(shape, options);
+    if (shape.num_ranks > 1) {
+      throw UsageError(fmt::format(
+          "--num-processes {} is too many to join --backend cuda rank by rank (its ranks share a process or "
+          "meet through mpirun or torchrun); use `epskew bench --backend cuda`",
+          shape.num_ranks));
+    }
+    const cuda::Settings settings = cuda::parse_settings(options);
+    if (const auto why = why_unusable()) throw UsageError("--backend cuda is not available (" + *why + ")");
+    return std::make_unique<cuda::DeviceExchange>(shape, options, settings,
+                                                  plan_for(shape, options, settings));
+  }
+
+ private:
+  static cuda::Plan plan_for(const ExchangeShape& shape, const ExchangeOptions& options,
+                             const cuda::Settings& settings) {
     int count = 0;
     cuda::check(cudaGetDeviceCount(&count), "cudaGetDeviceCount");
     for (const int device : settings.devices) {
@@ -122,9 +143,7 @@ class CudaBackend final : public Backend {
       throw UsageError(fmt::format(
           "variant devices names GPU {}, which does not exist (there are {}); correct it", device, count));
     }
-    const cuda::Plan plan =
-        cuda::make_plan(shape, options, settings, cuda::smallest_limits(settings.devices));
-    return std::make_unique<DeviceWorld>(shape, options, settings, plan);
+    return cuda::make_plan(shape, options, settings, cuda::smallest_limits(settings.devices));
   }
 };
 
