@@ -13,7 +13,8 @@ import sys
 import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-EXPECTED = ("epskew/__init__.py", "epskew/_core.pyi", "epskew/py.typed")
+EXPECTED = ("epskew/__init__.py", "epskew/_core.pyi", "epskew/py.typed", "epskew/adapters/__init__.py",
+            "epskew/bench/__main__.py")
 
 
 def run(*command):

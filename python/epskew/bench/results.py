@@ -1,0 +1,92 @@
+"""Rank 0: from what the ranks bring home to a result file, tables and a page."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+
+import epskew
+
+from .job import Task
+from .visit import Report
+
+
+class Results:
+    def __init__(self, task: Task, clock: str, out: TextIO) -> None:
+        """`out` is where standard output goes."""
+        self._plan = task.plan
+        files = (task.plan.json, task.plan.csv, task.plan.html)
+        self._out = out
+        #: Tables go to standard error where a result goes to standard output.
+        self._text = sys.stderr if "-" in files else out
+        on_gpu = task.job.device == "cuda"
+        self._recorder = epskew.Recorder(
+            task.plan,
+            backend=task.flags.adapter,
+            facts=[*task.adapter.facts(), f"device: {task.job.device}"],
+            clock=clock,
+            libraries=_libraries(),
+            num_devices=-(-task.job.num_ranks // task.job.ranks_per_device) if on_gpu else 0,
+            gpu=[torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if on_gpu else None,
+        )
+
+    def add(self, visit: epskew.Visit, reports: list[Report], comparable_clocks: bool) -> None:
+        """reports: [ranks]. comparable_clocks: all ranks read one clock, and start together."""
+        starts = _matrix([report.samples.starts_ns for report in reports])
+        memory = [report.memory_bytes for report in reports]
+        kernels = _matrices([report.kernel_us for report in reports])
+        self._recorder.add_visit(
+            visit.round,
+            _matrices([report.samples.us for report in reports]),
+            misalignment_us=(starts - starts.min(axis=1, keepdims=True)) / 1e3 if comparable_clocks else None,
+            kernel_us=kernels or None,
+            memory_bytes=None if None in memory else memory,
+            flush_bytes=sum(report.flush_bytes for report in reports),
+        )
+        if visit.last:
+            self._say(self._recorder.describe_round(visit.round))
+
+    def finish(self) -> None:
+        """Writes the files and prints the tables."""
+        result = self._recorder.finish()
+        self._say("\n" + result.describe_run().rstrip("\n"))
+        for note in self._plan.notes:
+            self._say(f"note: {note}")
+        self._say("\n" + result.tables().strip("\n"))
+        self._write(self._plan.json, result.json)
+        self._write(self._plan.csv, result.csv)
+        self._write(self._plan.html, result.html)
+
+    def _say(self, text: str) -> None:
+        print(text.rstrip("\n"), file=self._text, flush=True)
+
+    def _write(self, where: str | None, render: Any) -> None:
+        if where is None:
+            return
+        if where == "-":
+            self._out.write(render())
+            self._out.flush()
+            return
+        # Whole or not at all.
+        draft = f"{where}.{os.getpid()}"
+        with open(draft, "w", encoding="utf-8") as file:
+            file.write(render())
+        os.replace(draft, where)
+
+
+def _matrix(columns: list[list[Any]]) -> np.ndarray:
+    """[iterations, ranks] from the samples of each rank."""
+    return np.array(columns, dtype=np.float64).T
+
+
+def _matrices(ranks: list[dict[str, list[float]]]) -> dict[str, np.ndarray]:
+    return {phase: _matrix([rank[phase] for rank in ranks]) for phase in ranks[0]}
+
+
+def _libraries() -> dict[str, str]:
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    return {"python": python, "torch": str(torch.__version__), "numpy": str(np.__version__)}
