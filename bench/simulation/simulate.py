@@ -25,9 +25,9 @@ sys.path[:0] = [str(HERE), str(ROOT / "tests/mpi")]
 import hosts  # noqa: E402
 import machines  # noqa: E402
 
-# Time passes on links only: no computation is simulated, calls that look whether something has arrived or what time it is are
-# free, and links carry what is described (the factors that SimGrid fits to a cluster with Ethernet are set aside).
-CONFIG = ["smpi/simulate-computation:no", "smpi/wtime:0", "smpi/test:0", "smpi/iprobe:0", "network/TCP-gamma:0",
+# Time passes on links only: no computation is simulated, and links carry what is described (the factors that SimGrid fits to a
+# cluster with Ethernet are set aside). Reading the clock or looking for a message takes 0.1 us, or a loop around it would not end.
+CONFIG = ["smpi/simulate-computation:no", "smpi/wtime:1e-7", "smpi/test:1e-7", "smpi/iprobe:1e-7", "network/TCP-gamma:0",
           "smpi/bw-factor:0:1.0", "smpi/lat-factor:0:1.0", "network/crosstraffic:no", "network/weight-S:0"]
 # What Ethernet, IP and TCP leave of a link's rate to full frames: 1448 of 1514 bytes, which is what tc's token bucket counts.
 TCP_SHARE = 1448 / 1514
