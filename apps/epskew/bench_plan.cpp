@@ -54,6 +54,7 @@ ExchangeOptions options_of(const BenchFlags& flags) {
   options.dispatch = *format;
   options.combine = flags.use_logfmt ? CombineFormat::logfmt10 : CombineFormat::bf16;
   options.timeout = timeout_of(flags.timeout_s);
+  options.micro_batches = checked_count(flags.micro_batches, 1, "--micro-batches");
   for (const std::string& variant : flags.variants) {
     const auto equals = variant.find('=');
     if (equals == 0 || equals == std::string::npos) {
@@ -145,6 +146,11 @@ void add_bench_flags(CLI::App& command, BenchFlags& flags) {
   command.add_option("--warmup", flags.warmup, "untimed iterations before them, in every pass")
       ->capture_default_str();
   command.add_option("--timeout", flags.timeout_s, "seconds after which a wait for another rank fails")
+      ->capture_default_str();
+  command
+      .add_option("--micro-batches", flags.micro_batches,
+                  "exchanges in flight at once in the oracle's checks and in --pressure-test, each with "
+                  "buffers of its own; one of them is timed")
       ->capture_default_str();
   command.add_flag("--no-flush", flags.no_flush, "leave the caches warm between iterations");
   command.add_option(

@@ -31,6 +31,7 @@ struct BenchFlags {
   std::optional<std::int64_t> passes;
   std::int64_t warmup = 5;
   double timeout_s = 30;
+  std::int64_t micro_batches = 1;
   bool no_flush = false;
   std::optional<double> link_gb_per_s;
   std::optional<std::string> json, csv, html;

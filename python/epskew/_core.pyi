@@ -490,13 +490,19 @@ class Oracle:
         combine: CombineFormat = "bf16",
         data: Literal["exact", "random"] = "exact",
         seed: int = 0,
-    ) -> None: ...
+        rounding: Literal["in_order", "any_order", "summed_on_the_way"] = "any_order",
+    ) -> None:
+        """`rounding`: how the library's combine may round on random data (docs/protocol.md, "What the oracle accepts").
+
+        in_order: binary32 in top-k order, rounded once, to the last bit. any_order: binary32, rounded once.
+        summed_on_the_way: sums of a rank are rounded to bf16 on the way.
+        """
     def input(self, rank: int) -> RankInput: ...
     def check_dispatch(self, rank: int, received: Received) -> OracleReport:
         """Everything a dispatch delivers: counts, ranges, source tokens, payload and scales."""
 
     def expert_factors(self, rank: int) -> npt.NDArray[np.float32]:
-        """[L]: expert e's result is its rows, dequantised, times factor[e], a power of two, rounded to bf16."""
+        """[L]: expert e's result is its rows, dequantised, times factor[e], plus or minus a power of two, rounded to bf16."""
 
     def expert_output(
         self, rank: int, received: Received, out: npt.NDArray[np.uint16] | None = None

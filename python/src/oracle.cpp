@@ -24,15 +24,25 @@ OracleData data_named(const std::string& name) {
   throw UsageError(fmt::format("data {} is unknown (no such data); known: exact, random", name));
 }
 
+CombineRounding rounding_named(const std::string& name) {
+  if (name == "in_order") return CombineRounding::in_order;
+  if (name == "any_order") return CombineRounding::any_order;
+  if (name == "summed_on_the_way") return CombineRounding::summed_on_the_way;
+  throw UsageError(fmt::format(
+      "rounding {} is unknown (no such rounding); known: in_order, any_order, summed_on_the_way", name));
+}
+
 /// The oracle of one routing, which it keeps alive.
 class BoundOracle {
  public:
   BoundOracle(nb::object routing, int hidden, const ExchangeOptions& options, OracleData data,
-              std::uint64_t seed)
+              std::uint64_t seed, CombineRounding rounding)
       : routing_(std::move(routing)),
         shape_(shape_for(table(), hidden, options)),
         options_(options),
-        oracle_(table(), shape_, options, data, seed) {}
+        oracle_(table(), shape_, options, data, seed) {
+    oracle_.accept(rounding);
+  }
 
   const RoutingTable& table() const { return nb::cast<const Routing&>(routing_).table(); }
   const ExchangeShape& shape() const { return shape_; }
@@ -213,15 +223,18 @@ void add_oracle(nb::module_& module) {
       .def(
           "__init__",
           [](BoundOracle* self, nb::object routing, int hidden, const std::string& dispatch,
-             const std::string& combine, const std::string& data, std::uint64_t seed) {
+             const std::string& combine, const std::string& data, std::uint64_t seed,
+             const std::string& rounding) {
             if (!nb::isinstance<Routing>(routing)) throw nb::type_error("routing must be an epskew.Routing");
             ExchangeOptions options;
             options.dispatch = dispatch_named(dispatch);
             options.combine = combine_named(combine);
-            new (self) BoundOracle(routing, hidden, options, data_named(data), seed);
+            new (self)
+                BoundOracle(routing, hidden, options, data_named(data), seed, rounding_named(rounding));
           },
           nb::arg("routing"), nb::arg("hidden"), nb::kw_only(), nb::arg("dispatch") = "fp8",
-          nb::arg("combine") = "bf16", nb::arg("data") = "exact", nb::arg("seed") = 0)
+          nb::arg("combine") = "bf16", nb::arg("data") = "exact", nb::arg("seed") = 0,
+          nb::arg("rounding") = "any_order")
       .def(
           "input",
           [](nb::object self, int rank) {

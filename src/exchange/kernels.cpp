@@ -48,7 +48,9 @@ void stream_copies(const std::byte* from, std::byte* const* to, std::size_t coun
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-using U16 = hn::ScalableTag<std::uint16_t>;
+// At most 1024 bits, however wide the machine's vectors: rows come in multiples of two vectors.
+using U16 = hn::CappedTag<std::uint16_t, scale_group / 2>;
+static_assert(2 * hn::MaxLanes(U16()) <= scale_group, "two vectors must not be wider than a scale group");
 using U8 = hn::Rebind<std::uint8_t, U16>;
 using U32 = hn::Repartition<std::uint32_t, U16>;
 using I32 = hn::RebindToSigned<U32>;
@@ -192,7 +194,7 @@ void reduce_rows(const WeightedRow* rows, std::size_t count, int hidden, BFloat1
 }
 
 void stream_copy(const std::byte* from, std::byte* to, std::size_t bytes) {
-  const hn::ScalableTag<std::uint8_t> d;
+  const hn::CappedTag<std::uint8_t, 64> d;  // `bytes` is a multiple of 64
   const std::size_t lanes = hn::Lanes(d);
   const auto* source = reinterpret_cast<const std::uint8_t*>(from);
   auto* target = reinterpret_cast<std::uint8_t*>(to);

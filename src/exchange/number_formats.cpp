@@ -101,10 +101,12 @@ void dequantise_row(const DispatchOutput& output, std::int64_t row, std::span<BF
     std::memcpy(out.data(), payload, bytes);
     return;
   }
-  for (int column = 0; column < hidden; ++column) {
-    const float scale = scale_of(output, row, column / scale_group, hidden);
-    out[static_cast<std::size_t>(column)] =
-        to_bfloat16(from_e4m3(static_cast<std::uint8_t>(payload[column])) * scale);
+  for (int group = 0; group < hidden / scale_group; ++group) {
+    const float scale = scale_of(output, row, group, hidden);
+    for (int column = group * scale_group; column < (group + 1) * scale_group; ++column) {
+      out[static_cast<std::size_t>(column)] =
+          to_bfloat16(from_e4m3(static_cast<std::uint8_t>(payload[column])) * scale);
+    }
   }
 }
 

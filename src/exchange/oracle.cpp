@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <tuple>
 
 #include "epskew/exchange/number_formats.hpp"
@@ -17,6 +18,22 @@ namespace {
 
 double calc_diff_limit(const ExchangeOptions& options) {
   return is_fp8(options.dispatch) ? 9e-4 : 1e-5;
+}
+
+/// Another seed (the SplitMix64 step): data of seed and of the n-th after it have nothing in common.
+std::uint64_t seed_after(std::uint64_t seed, std::uint64_t n) {
+  std::uint64_t mixed = seed + n * 0x9e3779b97f4a7c15u;
+  mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
+  mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
+  return mixed ^ mixed >> 31;
+}
+
+/// The power of two that weights are divided by: 0 unless 2^30 times the largest comes near the end of
+/// binary32.
+int exponent_of_largest(std::span<const float> weights) {
+  float largest = 0;
+  for (const float weight : weights) largest = std::max(largest, std::fabs(weight));
+  return largest < 0x1p60f ? 0 : std::ilogb(largest);
 }
 
 bool comes_before(const Mismatch& a, const Mismatch& b) {
@@ -80,19 +97,71 @@ Oracle::Oracle(const RoutingTable& table, const ExchangeShape& shape, const Exch
       options_(options),
       data_(data),
       seed_(seed),
+      rounding_(rounding_of(options)),
+      weight_exponent_(exponent_of_largest(table.topk_weights)),
       ranks_(static_cast<std::size_t>(table.num_ranks())),
       lost_(ranks_.size()) {}
 
 void Oracle::leave_out(std::span<const std::uint8_t> lost) {
   std::fill(lost_.begin(), lost_.end(), std::uint8_t{0});
   std::copy(lost.begin(), lost.end(), lost_.begin());
+  for (const auto& other : other_batches_) other->leave_out(lost);
+}
+
+void Oracle::accept(CombineRounding rounding) {
+  rounding_ = rounding;
+  for (const auto& other : other_batches_) other->accept(rounding);
+}
+
+void Oracle::renew() {
+  seed_ = seed_after(seed_, 1);
+  expert_version_ = 0;
+  for (RankData& rank : ranks_) rank.made = false;
+  for (const auto& other : other_batches_) other->renew();
+}
+
+void Oracle::use_experts(int version) {
+  expert_version_ = version;
+  for (const auto& other : other_batches_) other->use_experts(version);
+}
+
+Oracle& Oracle::of_batch(int batch) {
+  if (batch == 0) return *this;
+  while (other_batches_.size() < static_cast<std::size_t>(batch)) {
+    const std::uint64_t seed = seed_after(~seed_, other_batches_.size());
+    auto other = std::make_unique<Oracle>(table_, shape_, options_, data_, seed);
+    other->rounding_ = rounding_;
+    other->expert_version_ = expert_version_;
+    other->leave_out(lost_);
+    other_batches_.push_back(std::move(other));
+  }
+  return *other_batches_[static_cast<std::size_t>(batch - 1)];
+}
+
+float Oracle::factor_of(int expert) const {
+  return std::ldexp(factor_of_expert(expert), expert_version_);
+}
+
+std::vector<float> Oracle::weights_of(int rank) const {
+  const auto experts = table_.experts_of_rank(rank);
+  const auto topk = static_cast<std::size_t>(shape_.topk);
+  const auto routed = table_.weights_of_rank(rank);
+  std::vector<float> weights(routed.begin(), routed.end());
+  for (float& weight : weights) weight = std::ldexp(weight, -weight_exponent_);
+  for (std::size_t first = 0; first < weights.size(); first += topk) {
+    shape_weights(data_, static_cast<int>(first / topk), experts.subspan(first, topk),
+                  std::span(weights).subspan(first, topk));
+  }
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    weights[i] =
+        experts[i] < 0 ? std::numeric_limits<float>::quiet_NaN() : weights[i] / factor_of_expert(experts[i]);
+  }
+  return weights;
 }
 
 RankInput Oracle::input(int rank) {
   RankData& made = ranks_[static_cast<std::size_t>(rank)];
-  const auto experts = table_.experts_of_rank(rank);
-  const auto weights = table_.weights_of_rank(rank);
-  if (made.weights.size() != experts.size()) {
+  if (!made.made) {
     const int tokens = table_.tokens_per_rank[static_cast<std::size_t>(rank)];
     const auto hidden = static_cast<std::size_t>(shape_.hidden);
     made.x.resize(static_cast<std::size_t>(tokens) * hidden);
@@ -100,13 +169,14 @@ RankInput Oracle::input(int rank) {
       make_token(data_, seed_, rank, token,
                  std::span(made.x).subspan(static_cast<std::size_t>(token) * hidden, hidden));
     }
-    made.weights.resize(experts.size());
-    for (std::size_t i = 0; i < experts.size(); ++i) {
-      const float base = data_ == OracleData::exact ? 1.0f : weights[i];
-      made.weights[i] = experts[i] < 0 ? 0.0f : std::ldexp(base, -expert_exponent(experts[i]));
-    }
+    made.weights = weights_of(rank);
+    made.made = true;
   }
-  return {made.x, experts, made.weights};
+  return {made.x, table_.experts_of_rank(rank), made.weights};
+}
+
+std::optional<Mismatch> Oracle::check_counts(int rank, const DispatchOutput& output) const {
+  return check_layout(ExpectedRows(table_, rank, lost_), shape_, options_, output);
 }
 
 std::optional<Mismatch> Oracle::check_dispatch(int rank, const DispatchOutput& output) const {
@@ -175,7 +245,21 @@ void Oracle::apply_expert(int rank, int expert, const DispatchOutput& output, st
 }
 
 float Oracle::expert_factor(int rank, int expert) const {
-  return std::ldexp(1.0f, expert_exponent(rank * shape_.experts_per_rank() + expert));
+  return factor_of(rank * shape_.experts_per_rank() + expert);
+}
+
+CombinedToken Oracle::combined_token(int rank, int token, std::span<const float> sent) const {
+  const auto topk = static_cast<std::size_t>(shape_.topk);
+  const auto first = static_cast<std::size_t>(token) * topk;
+  const auto experts = table_.experts_of_rank(rank);
+  CombinedToken expected;
+  for (std::size_t i = first; i < first + topk; ++i) {
+    if (experts[i] < 0 || lost_[static_cast<std::size_t>(table_.rank_of(experts[i]))] != 0) continue;
+    const float factor = factor_of(experts[i]);
+    // Factors are powers of two: a product rounds in the same way with and without.
+    expected.contributions.push_back({sent[i] * factor, factor});
+  }
+  return expected;
 }
 
 std::optional<Mismatch> Oracle::check_combine(int rank, std::span<const BFloat16> out) const {
@@ -194,17 +278,20 @@ OracleVerdict Oracle::judge_combine(int rank, std::span<const BFloat16> out, std
     return {tokens, std::max<std::int64_t>(tokens, 1), {mismatch(-1, -1, detail)}};
   }
   FirstMismatches found(limit);
+  const std::vector<float> sent = weights_of(rank);
+  CombineCheck check(options_, data_, rounding_, shape_.hidden);
   std::vector<BFloat16> x(hidden);
   CalcDiff diff;
   for (int token = 0; token < tokens; ++token) {
     make_token(data_, seed_, rank, token, x);
-    const CombinedToken expected = combined_token(rank, token, x);
+    const CombinedToken expected = combined_token(rank, token, sent);
     const auto values = out.subspan(static_cast<std::size_t>(token) * hidden, hidden);
-    if (const auto difference = compare_combined(values, expected, options_, data_)) {
+    if (const auto difference = check.compare(values, x, expected)) {
       found.add(mismatch(token, difference->column, difference->detail), token);
     }
+    const double sum = expected.weight_sum();
     for (std::size_t column = 0; column < hidden; ++column) {
-      diff.add(to_float(x[column]) * expected.weight_sum, to_float(values[column]));
+      diff.add(to_float(x[column]) * sum, to_float(values[column]));
     }
   }
   if (found.wrong() == 0 && data_ == OracleData::random && !(diff.value() < calc_diff_limit(options_))) {
@@ -215,21 +302,6 @@ OracleVerdict Oracle::judge_combine(int rank, std::span<const BFloat16> out, std
                                   diff.value(), calc_diff_limit(options_)))}};
   }
   return std::move(found).verdict(tokens);
-}
-
-CombinedToken Oracle::combined_token(int rank, int token, std::span<const BFloat16> x) const {
-  const auto topk = static_cast<std::size_t>(shape_.topk);
-  const auto first = static_cast<std::size_t>(token) * topk;
-  const auto experts = table_.experts_of_rank(rank).subspan(first, topk);
-  const auto weights = table_.weights_of_rank(rank).subspan(first, topk);
-  CombinedToken expected{x};
-  for (std::size_t k = 0; k < topk; ++k) {
-    if (experts[k] < 0 || lost_[static_cast<std::size_t>(table_.rank_of(experts[k]))] != 0) continue;
-    const double weight = data_ == OracleData::exact ? 1.0 : weights[k];
-    expected.weight_sum += weight;
-    expected.weight_magnitude += std::fabs(weight);
-  }
-  return expected;
 }
 
 }  // namespace epskew

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "epskew/exchange/number_formats.hpp"
 
@@ -14,11 +15,9 @@ namespace {
 
 constexpr double e4m3_relative = 0x1p-4;    // half a step of a 3-bit mantissa
 constexpr double e4m3_subnormal = 0x1p-10;  // half a step below 2^-6, in units of the scale
-constexpr double bf16_relative = 0x1p-9;    // one rounding
-constexpr double logfmt_relative =
-    0.03;  // half of the largest step, 2^(32/510/2) - 1 = 0.022, and bf16 around it
-constexpr double logfmt_floor =
-    0x1p-30;  // of the group's largest value: smaller ones are rounded up to amax·2^-32
+constexpr double bf16_relative = 0x1p-8;    // one rounding
+constexpr double f32_relative = 0x1p-24;    // one rounding
+constexpr double logfmt_range = 0x1p-32;    // of the group's largest: smaller values are rounded up to it
 
 std::string expected_found(double expected, double found) {
   return fmt::format("expected {:.9g}, found {:.9g}", expected, found);
@@ -61,6 +60,35 @@ std::optional<Difference> compare_group(const DispatchOutput& output, std::size_
   return std::nullopt;
 }
 
+/// What LogFMT-10 does to one group of a token.
+struct CodedShare {
+  double weight = 0;    ///< Σ of the magnitudes of the weights whose contributions are coded
+  double relative = 0;  ///< how far a coded value may lie off, of its magnitude
+  double floor = 0;     ///< and besides
+};
+
+/// A contribution is coded where all its magnitudes are below 1 and not all the same. A value lies at most
+/// half the distance of two levels off, and is rounded to bf16; the hundredth and 2^-16 are for logarithms in
+/// binary32.
+CodedShare coded_share(std::span<const float> x, const CombinedToken& token) {
+  double smallest = std::numeric_limits<double>::infinity();
+  double largest = 0;
+  for (const float value : x) {
+    if (value == 0) continue;
+    smallest = std::min(smallest, std::fabs(static_cast<double>(value)));
+    largest = std::max(largest, std::fabs(static_cast<double>(value)));
+  }
+  CodedShare share;
+  if (!(smallest < largest)) return share;
+  for (const auto& contribution : token.contributions) {
+    if (largest * std::fabs(contribution.factor) < 1) share.weight += std::fabs(contribution.weight);
+  }
+  const double step = std::min(std::log2(largest / smallest), 32.0) / 510;
+  share.relative = (std::exp2(step) - 1) / 2 * 1.01 + bf16_relative + 0x1p-16;
+  share.floor = largest * logfmt_range;
+  return share;
+}
+
 }  // namespace
 
 std::optional<Difference> compare_row(const DispatchOutput& output, std::int64_t row,
@@ -86,28 +114,93 @@ std::optional<Difference> compare_row(const DispatchOutput& output, std::int64_t
   return std::nullopt;
 }
 
-std::optional<Difference> compare_combined(std::span<const BFloat16> out, const CombinedToken& expected,
-                                           const ExchangeOptions& options, OracleData data) {
-  const bool lossy = options.combine == CombineFormat::logfmt10;
-  double relative = 0;
-  if (data == OracleData::random) {
-    relative = 4 * bf16_relative + (is_fp8(options.dispatch) ? e4m3_relative * 1.01 : 0);
+double CombinedToken::weight_sum() const {
+  double sum = 0;
+  for (const Contribution& contribution : contributions) sum += contribution.weight;
+  return sum;
+}
+
+double CombinedToken::weight_magnitude() const {
+  double sum = 0;
+  for (const Contribution& contribution : contributions) sum += std::fabs(contribution.weight);
+  return sum;
+}
+
+CombineCheck::CombineCheck(const ExchangeOptions& options, OracleData data, CombineRounding rounding,
+                           int hidden)
+    : format_(options.dispatch),
+      logfmt_(options.combine == CombineFormat::logfmt10),
+      data_(data),
+      rounding_(rounding),
+      codes_(static_cast<std::size_t>(hidden)),
+      scales_(codes_.size() / scale_group),
+      received_(codes_.size()) {}
+
+void CombineCheck::quantise(std::span<const BFloat16> x) {
+  if (!is_fp8(format_)) {
+    for (std::size_t i = 0; i < x.size(); ++i) received_[i] = to_float(x[i]);
+    return;
   }
-  if (lossy) relative += logfmt_relative;
-  double floor = 0;
-  for (std::size_t column = 0; column < out.size(); ++column) {
-    if (column % scale_group == 0 && relative > 0) {
-      const double amax = std::max(largest(expected.x.subspan(column, scale_group)), 1e-4);
-      // Twice amax / 448 is the largest scale of any rule.
-      floor =
-          (is_fp8(options.dispatch) ? amax / 224 * e4m3_subnormal : 0) + (lossy ? amax * logfmt_floor : 0);
+  quantise_fp8(x, format_ != DispatchFormat::fp8, codes_, scales_);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    received_[i] = to_float(to_bfloat16(from_e4m3(codes_[i]) * scales_[i / scale_group]));
+  }
+}
+
+std::optional<Difference> CombineCheck::compare(std::span<const BFloat16> out, std::span<const BFloat16> x,
+                                                const CombinedToken& expected) {
+  quantise(x);
+  // Exact data sums without rounding, in whatever order.
+  const bool bits = !logfmt_ && (data_ == OracleData::exact || rounding_ == CombineRounding::in_order);
+  for (std::size_t begin = 0; begin < out.size(); begin += scale_group) {
+    const auto group = out.subspan(begin, scale_group);
+    auto difference =
+        bits ? compare_in_order(group, begin, expected) : compare_within(group, begin, expected);
+    if (difference) {
+      difference->column += static_cast<int>(begin);
+      return difference;
     }
-    const double x = to_float(expected.x[column]);
-    const double wanted = x * expected.weight_sum;
-    const double found = to_float(out[column]);
-    const double room = expected.weight_magnitude * (std::fabs(x) * relative + floor);
+  }
+  return std::nullopt;
+}
+
+std::optional<Difference> CombineCheck::compare_in_order(std::span<const BFloat16> out, std::size_t begin,
+                                                         const CombinedToken& expected) const {
+  const float* const x = received_.data() + begin;
+  std::array<float, scale_group> sum{};
+  for (const auto& contribution : expected.contributions) {
+    for (std::size_t i = 0; i < scale_group; ++i) sum[i] += contribution.weight * x[i];
+  }
+  for (std::size_t i = 0; i < scale_group; ++i) {
+    const float found = to_float(out[i]);
+    if (found == to_float(to_bfloat16(sum[i]))) continue;
+    float fused = 0;
+    for (const auto& contribution : expected.contributions)
+      fused = std::fma(contribution.weight, x[i], fused);
+    if (found == to_float(to_bfloat16(fused))) continue;
+    return Difference{static_cast<int>(i), expected_found(to_float(to_bfloat16(sum[i])), found)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Difference> CombineCheck::compare_within(std::span<const BFloat16> out, std::size_t begin,
+                                                       const CombinedToken& expected) const {
+  const auto x = std::span(received_).subspan(begin, scale_group);
+  const CodedShare coded = logfmt_ ? coded_share(x, expected) : CodedShare{};
+  const double sum = expected.weight_sum();
+  const double magnitude = expected.weight_magnitude();
+  const bool on_the_way = rounding_ == CombineRounding::summed_on_the_way;
+  const auto terms = static_cast<double>(expected.contributions.size());
+  for (std::size_t i = 0; i < scale_group; ++i) {
+    const double size = std::fabs(x[i]);
+    const double before =
+        coded.weight * (size * coded.relative + coded.floor) +
+        magnitude * size * ((on_the_way ? bf16_relative : 0) + terms * 1.001 * f32_relative);
+    const double wanted = x[i] * sum;
+    const double found = to_float(out[i]);
+    const double room = before + (std::fabs(wanted) + before) * bf16_relative;
     if (!(std::fabs(found - wanted) <= room)) {
-      return Difference{static_cast<int>(column), expected_found(wanted, found)};
+      return Difference{static_cast<int>(i), expected_found(wanted, found)};
     }
   }
   return std::nullopt;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "epskew/exchange/oracle.hpp"
 
@@ -24,12 +25,42 @@ std::optional<Difference> compare_row(const DispatchOutput& output, std::int64_t
 
 /// What one combined token is made of.
 struct CombinedToken {
-  std::span<const BFloat16> x;  ///< the token as sent
-  double weight_sum = 0;        ///< Σ of the valid weights, the experts' powers of two taken out
-  double weight_magnitude = 0;  ///< Σ of their magnitudes
+  struct Contribution {
+    float weight = 0;  ///< as sent, times what the expert multiplies by
+    float factor = 0;  ///< what the expert multiplies by
+  };
+  std::vector<Contribution> contributions;  ///< that count, in top-k order
+  double weight_sum() const;
+  double weight_magnitude() const;
 };
-std::optional<Difference> compare_combined(std::span<const BFloat16> out, const CombinedToken& expected,
-                                           const ExchangeOptions& options, OracleData data);
+
+/// Compares combined tokens with what they must be. Exact data: equal to x times the sum of the weights. Else
+/// the token is quantised by the definitions of number_formats.hpp, and its contributions are summed as
+/// `rounding` says. LogFMT-10 moves a contribution by half the distance between two levels of its group, and
+/// by a rounding to bf16; these are added up.
+class CombineCheck {
+ public:
+  CombineCheck(const ExchangeOptions& options, OracleData data, CombineRounding rounding, int hidden);
+
+  /// `x` [H] as sent, `out` [H] as combined.
+  std::optional<Difference> compare(std::span<const BFloat16> out, std::span<const BFloat16> x,
+                                    const CombinedToken& expected);
+
+ private:
+  void quantise(std::span<const BFloat16> x);
+  std::optional<Difference> compare_in_order(std::span<const BFloat16> out, std::size_t begin,
+                                             const CombinedToken& expected) const;
+  std::optional<Difference> compare_within(std::span<const BFloat16> out, std::size_t begin,
+                                           const CombinedToken& expected) const;
+
+  DispatchFormat format_;
+  bool logfmt_;
+  OracleData data_;
+  CombineRounding rounding_;
+  std::vector<std::uint8_t> codes_;  ///< [H]
+  std::vector<float> scales_;        ///< [H/128]
+  std::vector<float> received_;      ///< [H] the token as experts see it
+};
 
 /// DeepEP's measure of difference, 1 - 2Σ(a+1)(b+1) / Σ((a+1)²+(b+1)²), in binary64.
 class CalcDiff {

@@ -1,5 +1,6 @@
 #include "oracle_data.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -73,8 +74,25 @@ void make_token(OracleData data, std::uint64_t seed, int rank, int token, std::s
   }
 }
 
-int expert_exponent(int expert) {
-  return expert * 37 % 61 - 30;
+float factor_of_expert(int expert) {
+  return std::ldexp(expert / 61 % 2 == 0 ? 1.0f : -1.0f, expert * 37 % 61 - 30);
+}
+
+void shape_weights(OracleData data, int token, std::span<const std::int32_t> experts,
+                   std::span<float> weights) {
+  if (data == OracleData::exact) {
+    std::fill(weights.begin(), weights.end(), 1.0f);
+    return;
+  }
+  if (token % 4 != 3) return;
+  double others = 0;
+  std::size_t last = weights.size();
+  for (std::size_t k = 0; k < weights.size(); ++k) {
+    if (experts[k] < 0) continue;
+    if (last < weights.size()) others += weights[last];
+    last = k;
+  }
+  if (others != 0) weights[last] = static_cast<float>(-others * (1 - 0x1p-14));
 }
 
 }  // namespace epskew

@@ -18,7 +18,18 @@ namespace epskew {
 /// close to normal with standard deviation 0.1, as in DeepEP's test.
 void make_token(OracleData data, std::uint64_t seed, int rank, int token, std::span<BFloat16> x);
 
-/// Expert e multiplies by 2^expert_exponent(e), in [-30, 30], different for any 61 neighbouring experts.
-int expert_exponent(int expert);
+/// What expert e multiplies by: ±2^n, n in [-30, 30], different for any 122 neighbouring experts. Experts a
+/// multiple of 122 apart do the same; a token's result that is taken from one for the other does not show in
+/// the combined token. No step of a rank or of a segment is such a multiple unless L is a multiple of 61 and
+/// the error one of whole ranks, and rows that arrive at the wrong expert show in check_dispatch whatever the
+/// factors.
+float factor_of_expert(int expert);
+
+/// A token's weights before the experts' factors are taken out [K], in place. Exact data: 1. Random data:
+/// those of the routing; but in every fourth token the last valid one is set against the sum of the others,
+/// so that 1/16384 of it remains. There an error in a weight, a sum in another order or a sum rounded on the
+/// way is 16384 times as large against the result, which would hide most of them in its own rounding.
+void shape_weights(OracleData data, int token, std::span<const std::int32_t> experts,
+                   std::span<float> weights);
 
 }  // namespace epskew

@@ -17,8 +17,8 @@ std::optional<Mismatch> wrong_size(int rank, const char* what, std::size_t expec
 std::size_t num_stored_rows(const DispatchOutput& output) {
   if (output.storage_row.empty())
     return static_cast<std::size_t>(std::max<std::int64_t>(output.num_rows(), 0));
-  const auto last = *std::max_element(output.storage_row.begin(), output.storage_row.end());
-  return static_cast<std::size_t>(std::max(last + 1, 0));
+  const std::int64_t last = *std::max_element(output.storage_row.begin(), output.storage_row.end());
+  return static_cast<std::size_t>(std::max<std::int64_t>(last + 1, 0));
 }
 
 std::optional<Mismatch> check_sizes(int rank, const ExchangeShape& shape, const ExchangeOptions& options,
@@ -43,6 +43,11 @@ std::optional<Mismatch> check_sizes(int rank, const ExchangeShape& shape, const 
   const auto groups = static_cast<std::size_t>(shape.num_scales());
   const bool bytes = output.format == DispatchFormat::fp8_ue8m0;
   const bool floats = is_fp8(output.format) && !bytes;
+  for (const std::int32_t row : output.storage_row) {
+    if (row < 0) {
+      return Mismatch{"dispatch", rank, rank, -1, -1, -1, fmt::format("storage rows: {} is none", row)};
+    }
+  }
   const std::size_t stored = num_stored_rows(output);
   if (auto wrong = wrong_size(rank, "bytes of rows", stored * row_bytes(output.format, shape.hidden),
                               output.rows.size())) {

@@ -15,7 +15,8 @@ class Verdict {
   std::optional<Mismatch> first_;
 };
 
-void check_and_compute(Exchange& exchange, const Oracle& oracle, int batch, Verdict& verdict) {
+void check_and_compute(Exchange& exchange, Oracle& oracles, int batch, Verdict& verdict) {
+  const Oracle& oracle = oracles.of_batch(batch);
   const auto ranks = exchange.local_ranks();
   for (int local = 0; local < static_cast<int>(ranks.size()); ++local) {
     const int rank = ranks[static_cast<std::size_t>(local)];
@@ -30,7 +31,8 @@ void check_and_compute(Exchange& exchange, const Oracle& oracle, int batch, Verd
   }
 }
 
-void check_combined(Exchange& exchange, const Oracle& oracle, int batch, Verdict& verdict) {
+void check_combined(Exchange& exchange, Oracle& oracles, int batch, Verdict& verdict) {
+  const Oracle& oracle = oracles.of_batch(batch);
   const auto ranks = exchange.local_ranks();
   for (int local = 0; local < static_cast<int>(ranks.size()); ++local) {
     verdict.add(
@@ -38,10 +40,13 @@ void check_combined(Exchange& exchange, const Oracle& oracle, int batch, Verdict
   }
 }
 
-void set_inputs(Exchange& exchange, Oracle& oracle, int batch) {
+void set_fresh_inputs(Exchange& exchange, Oracle& oracle) {
+  oracle.renew();
   const auto ranks = exchange.local_ranks();
-  for (int local = 0; local < static_cast<int>(ranks.size()); ++local) {
-    exchange.set_input(local, batch, oracle.input(ranks[static_cast<std::size_t>(local)]));
+  for (int batch = 0; batch < exchange.options().micro_batches; ++batch) {
+    for (int local = 0; local < static_cast<int>(ranks.size()); ++local) {
+      exchange.set_input(local, batch, oracle.of_batch(batch).input(ranks[static_cast<std::size_t>(local)]));
+    }
   }
 }
 
@@ -49,8 +54,9 @@ void set_inputs(Exchange& exchange, Oracle& oracle, int batch) {
 
 std::optional<Mismatch> run_oracle(Exchange& exchange, Oracle& oracle) {
   Verdict verdict;
+  oracle.accept(exchange.combine_rounding());
   const int batches = exchange.options().micro_batches;
-  for (int batch = 0; batch < batches; ++batch) set_inputs(exchange, oracle, batch);
+  set_fresh_inputs(exchange, oracle);
   if (!exchange.holds_data()) return std::nullopt;  // the inputs are what a round is timed on
   for (int batch = 0; batch < batches; ++batch) exchange.dispatch_send(batch);
   for (int batch = 0; batch < batches; ++batch) {
@@ -62,6 +68,7 @@ std::optional<Mismatch> run_oracle(Exchange& exchange, Oracle& oracle) {
     exchange.combine_recv(batch);
     check_combined(exchange, oracle, batch, verdict);
   }
+  set_fresh_inputs(exchange, oracle);
   for (int batch = 0; batch < batches; ++batch) {
     exchange.dispatch(batch);
     check_and_compute(exchange, oracle, batch, verdict);

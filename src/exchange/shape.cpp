@@ -72,6 +72,13 @@ std::size_t row_bytes(DispatchFormat format, int hidden) {
   return static_cast<std::size_t>(hidden) * (is_fp8(format) ? 1 : 2);
 }
 
+CombineRounding rounding_of(const ExchangeOptions& options) {
+  const auto combine = options.variants.find("combine");
+  return combine != options.variants.end() && combine->second == "prereduce"
+             ? CombineRounding::summed_on_the_way
+             : CombineRounding::in_order;
+}
+
 void validate(const ExchangeShape& shape, const ExchangeOptions& options) {
   require_range("--num-processes", shape.num_ranks, 1, max_ranks);
   require_range("--num-experts", shape.num_experts, 1, max_experts);

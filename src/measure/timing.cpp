@@ -13,23 +13,28 @@ std::optional<CacheFlush> make_flush(const Exchange& exchange, const RoundPlan& 
   return CacheFlush(last_level_cache_bytes(), share);
 }
 
+void call(const std::function<void()>& hook) {
+  if (hook) hook();
+}
+
 }  // namespace
 
-RankReport time_modes(Exchange& exchange, const RoundPlan& plan,
-                      const std::function<void(TimingMode)>& after_mode) {
+RankReport time_modes(Exchange& exchange, const RoundPlan& plan, const TimingHooks& hooks) {
   const auto ranks = exchange.local_ranks();
   RankReport report;
   report.ranks.assign(ranks.begin(), ranks.end());
   auto flush = make_flush(exchange, plan);
   report.flush_bytes = flush ? flush->bytes() : exchange.own_flush_bytes();
   for (std::size_t mode = 0; mode < all_timing_modes.size(); ++mode) {
+    call(hooks.before_mode);
     for (int i = -plan.warmup; i < plan.iterations; ++i) {
+      if (i >= plan.iterations - 2 && plan.warmup + plan.iterations >= 3) call(hooks.before_last);
       std::vector<IterationSample> samples(ranks.size());
       if (flush) flush->flush();
       exchange.measure(all_timing_modes[mode], samples);
       if (i >= 0) report.samples[mode].insert(report.samples[mode].end(), samples.begin(), samples.end());
     }
-    after_mode(all_timing_modes[mode]);
+    call(hooks.after_mode);
   }
   for (int local = 0; local < static_cast<int>(ranks.size()); ++local)
     report.memory.push_back(exchange.memory(local));

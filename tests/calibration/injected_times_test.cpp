@@ -34,6 +34,8 @@ class InjectedTimes final : public test::ForwardingExchange {
   }
 
   void measure(TimingMode mode, std::span<IterationSample> samples) override {
+    dispatch(0);
+    combine(0);
     const double stretch = 1 + noise_ * (random_.uniform() + random_.uniform() - 1);
     const auto [least, most] = std::minmax_element(selections_.begin(), selections_.end());
     const bool skewed = *most > 2 * *least;

@@ -85,7 +85,7 @@ RoundResult measure_sleepers(int iterations) {
   for (int rank = 0; rank < num_ranks; ++rank) {
     ranks.emplace_back([&, rank] {
       Sleeper sleeper(shared, rank);
-      reports[static_cast<std::size_t>(rank)] = time_modes(sleeper, plan, [](TimingMode) {});
+      reports[static_cast<std::size_t>(rank)] = time_modes(sleeper, plan, {});
     });
   }
   for (std::thread& rank : ranks) rank.join();

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import re
 import pathlib
 import signal
 import subprocess
@@ -67,6 +68,23 @@ class BenchTest(ProgramTest):
         self.assertIsNone(record["emulation"])
         self.assertIsNone(self.bench("--backend", "reference")["link_assumption"])
         self.refuse("--link-bandwidth", *small("--link-bandwidth", 0))
+
+    def test_micro_batches_have_buffers_of_their_own(self):
+        one = self.bench("--backend", "cpu")
+        two = self.bench("--backend", "cpu", "--micro-batches", 2)
+
+        self.assertEqual(one["config"]["micro_batches"], 1)
+        self.assertEqual(two["config"]["micro_batches"], 2)
+        reserved = [record["rounds"][0]["memory"]["reserved_bytes"][0] for record in (one, two)]
+        self.assertGreater(reserved[1], 1.8 * reserved[0])
+
+    def test_the_pressure_test_keeps_two_micro_batches_in_flight(self):
+        text = self.succeed(
+            *small("--backend", "cpu", "--micro-batches", 2, "--pressure-test", "--pressure-seconds", 0.01)
+        ).decode()
+
+        seeds, operations = map(int, re.search(r"passed: (\d+) seeds, (\d+) operations a rank", text).groups())
+        self.assertEqual(operations, seeds * 2 * 22)
 
     def test_the_pressure_test_repeats_every_seed(self):
         text = self.succeed(*small("--backend", "cpu", "--pressure-test", "--pressure-seconds", 0.01)).decode()
@@ -289,6 +307,8 @@ class BenchTest(ProgramTest):
             "--warmup -1": ["--warmup", "-1"],
             "--timeout 0": ["--timeout", "0"],
             "--timeout nan": ["--timeout", "nan"],
+            "--micro-batches 0": ["--micro-batches", "0"],
+            "--micro-batches 9": ["--micro-batches", "9"],
             "--variant direct": ["--variant", "direct"],
             "--variant a is given twice": ["--variant", "a=1", "--variant", "a=2"],
             "variant 'bogus'": ["--backend", "reference", "--variant", "bogus=1"],

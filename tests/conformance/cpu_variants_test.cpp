@@ -7,6 +7,7 @@
 #include <tuple>
 #include <vector>
 
+#include "conformance/fresh.hpp"
 #include "conformance/tables.hpp"
 #include "epskew/backends/registry.hpp"
 #include "epskew/exchange/oracle.hpp"
@@ -52,13 +53,6 @@ TEST_P(Variants, AreRight) {
   }
 }
 
-TEST_P(Variants, AreRightUnderDelays) {
-  ExchangeOptions delayed = options();
-  delayed.variants["inject_delay_us"] = "100";
-
-  for (const std::string& report : run_oracle_on(uneven, delayed, OracleData::exact)) EXPECT_EQ(report, "");
-}
-
 INSTANTIATE_TEST_SUITE_P(All, Variants,
                          ::testing::Combine(::testing::Values("direct", "dedup", "rank_major"),
                                             ::testing::Values("pull", "push", "prereduce"),
@@ -69,6 +63,40 @@ INSTANTIATE_TEST_SUITE_P(All, Variants,
                            return std::get<0>(test.param) + "_" + std::get<1>(test.param) + "_" +
                                   std::get<2>(test.param) + "_" +
                                   std::string(name_of(std::get<3>(test.param)));
+                         });
+
+/// dispatch, combine ("logfmt": the format, pulled), expert_output, micro-batches
+using Moving = std::tuple<std::string, std::string, std::string, int>;
+class FreshOperations : public ::testing::TestWithParam<Moving> {};
+
+TEST_P(FreshOperations, AreRightWithAndWithoutDelays) {
+  const auto& [dispatch, combine, output, micro_batches] = GetParam();
+  for (const char* delay_us : {"0", "100"}) {
+    ExchangeOptions options;
+    options.micro_batches = micro_batches;
+    options.variants = {{"dispatch", dispatch}, {"expert_output", output}, {"inject_delay_us", delay_us}};
+    if (combine == "logfmt") {
+      options.combine = CombineFormat::logfmt10;
+    } else {
+      options.variants["combine"] = combine;
+    }
+    FreshPlan plan;
+    plan.operations = 8;
+    const auto world = find_backend("cpu")->make_world(shape_of(plan), options);
+
+    const auto reports = world->run([&](Exchange& exchange) { return run_fresh_operations(exchange, plan); });
+
+    for (const std::string& report : reports) EXPECT_EQ(report, "") << "delay " << delay_us;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, FreshOperations,
+                         ::testing::Combine(::testing::Values("direct", "dedup", "rank_major"),
+                                            ::testing::Values("pull", "push", "prereduce", "logfmt"),
+                                            ::testing::Values("in_place", "copied"), ::testing::Values(1, 2)),
+                         [](const auto& test) {
+                           return std::get<0>(test.param) + "_" + std::get<1>(test.param) + "_" +
+                                  std::get<2>(test.param) + "_" + std::to_string(std::get<3>(test.param));
                          });
 
 TEST(Variants, UnknownValuesAreRefusedWithTheChoices) {
@@ -117,6 +145,7 @@ std::string combined_bits(const char* backend, const ExchangeOptions& options) {
 }
 
 class SameBits : public ::testing::TestWithParam<std::tuple<DispatchFormat, CombineFormat, std::string>> {};
+class PushedBits : public ::testing::TestWithParam<std::tuple<DispatchFormat, std::string>> {};
 
 // Whatever is not summed in another order must come out as in the reference, to the last bit, on random data.
 TEST_P(SameBits, AsTheReference) {
@@ -135,6 +164,20 @@ INSTANTIATE_TEST_SUITE_P(Formats, SameBits,
                                                               DispatchFormat::fp8_pow2,
                                                               DispatchFormat::fp8_ue8m0),
                                             ::testing::Values(CombineFormat::bf16, CombineFormat::logfmt10),
+                                            ::testing::Values("direct", "dedup", "rank_major")));
+
+TEST_P(PushedBits, AreTheReferencesToo) {
+  ExchangeOptions options;
+  options.dispatch = std::get<0>(GetParam());
+  const std::string expected = combined_bits("reference", options);
+  options.variants = {{"combine", "push"}, {"dispatch", std::get<1>(GetParam())}};
+
+  EXPECT_EQ(combined_bits("cpu", options), expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, PushedBits,
+                         ::testing::Combine(::testing::Values(DispatchFormat::bf16, DispatchFormat::fp8,
+                                                              DispatchFormat::fp8_ue8m0),
                                             ::testing::Values("direct", "dedup", "rank_major")));
 
 }  // namespace

@@ -44,6 +44,7 @@ class ForwardingExchange : public Exchange {
   void measure(TimingMode mode, std::span<IterationSample> samples) override {
     inner_.measure(mode, samples);
   }
+  CombineRounding combine_rounding() const override { return inner_.combine_rounding(); }
   MemoryUse memory(int local) const override { return inner_.memory(local); }
 
  private:

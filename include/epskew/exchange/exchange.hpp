@@ -102,7 +102,8 @@ class Exchange {
   virtual std::span<BFloat16> expert_output(int local, int batch) = 0;
   /// Makes expert_output visible to combine_send (a device backend uploads here).
   virtual void commit_expert_output(int /*local*/, int /*batch*/) {}
-  /// The latest combine: [T][H], f32 accumulation over the selections in top-k order, rounded once to bf16.
+  /// The latest combine: [T][H], f32 accumulation over the selections in top-k order, rounded once to bf16, or what
+  /// combine_rounding() says instead.
   virtual std::span<const BFloat16> combine_output(int local, int batch) = 0;
 
   /// Waits until every rank of the world has arrived.
@@ -113,6 +114,9 @@ class Exchange {
   /// Bytes that measure() itself touches before an iteration to empty the caches it uses; 0 where it leaves that
   /// to the caller, who then empties the host's.
   virtual std::int64_t own_flush_bytes() const { return 0; }
+
+  /// How combine_output is summed; a backend that chooses by itself says what it chose.
+  virtual CombineRounding combine_rounding() const { return rounding_of(options()); }
 
   virtual MemoryUse memory(int local) const = 0;
   virtual ReceiveStatistics statistics(int /*local*/) const { return {}; }

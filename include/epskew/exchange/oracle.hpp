@@ -3,12 +3,14 @@
 /// The right answer, from the routing alone and independent of every backend's code.
 ///
 /// Exact data: every value is a function of (seed, source rank, token, column) that survives FP8 with any
-/// scale rule and bf16 unchanged; expert e multiplies by a power of two of its own, weights are the inverse
-/// powers, so a combined token is exactly x times its number of selections, and any row that visited a wrong
-/// expert, or lost or doubled a contribution, shows. Random data: compared within the tolerances of DeepEP's
-/// own test.
+/// scale rule and bf16 unchanged; expert e multiplies by a positive or negative power of two, weights are the
+/// inverses, so a combined token is exactly x times its number of selections, and any row that visited a
+/// wrong expert, or lost or doubled a contribution, shows. Random data: dispatched values lie within half a
+/// step of their format; a combined token is what the definition makes of the token quantised by the
+/// definition, to the last bit where the way of summing is known (CombineRounding).
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,6 +56,19 @@ class Oracle {
   /// From now on expects the world without these ranks: [R] 1 = left out, empty = all there. Their tokens do
   /// not arrive (their rows may remain as gaps) and selections of their experts count as masked.
   void leave_out(std::span<const std::uint8_t> lost);
+  /// How the exchange under test sums (Exchange::combine_rounding); at first as its options say.
+  void accept(CombineRounding rounding);
+  /// The same routing with other data in every token, here and for every micro-batch. What input() returned
+  /// before is void.
+  void renew();
+  /// From now on the experts multiply by 2^version times as much as at first (version 0, also after renew),
+  /// so that results of an earlier operation on the same data show.
+  void use_experts(int version);
+  /// The oracle of a micro-batch: the same routing, data of its own. 0 is this one; the others are made on
+  /// first use and live as long as this.
+  Oracle& of_batch(int batch);
+  /// Counts, ranges and source tokens only: what is safe to compute on.
+  std::optional<Mismatch> check_counts(int rank, const DispatchOutput& output) const;
   /// Compares everything a dispatch delivers: counts, ranges, source tokens, payload and scales.
   std::optional<Mismatch> check_dispatch(int rank, const DispatchOutput& output) const;
   /// What the experts of `rank` make of a dispatch output: writes [num_rows][H].
@@ -64,16 +79,20 @@ class Oracle {
   /// The same checks to the end, for who wants to know how much is wrong: at most `limit` (>= 1) mismatches.
   OracleVerdict judge_dispatch(int rank, const DispatchOutput& output, std::size_t limit) const;
   OracleVerdict judge_combine(int rank, std::span<const BFloat16> out, std::size_t limit) const;
-  /// What local expert `expert` of `rank` multiplies by, a power of two.
+  /// What local expert `expert` of `rank` multiplies by: plus or minus a power of two.
   float expert_factor(int rank, int expert) const;
 
  private:
   struct RankData {
+    bool made = false;
     std::vector<BFloat16> x;
     std::vector<float> weights;
   };
-  /// What token `token` of `rank`, sent as `x`, must be combined to.
-  CombinedToken combined_token(int rank, int token, std::span<const BFloat16> x) const;
+  /// [T][K] as sent: NaN where nothing is selected, which nobody may read.
+  std::vector<float> weights_of(int rank) const;
+  float factor_of(int expert) const;
+  /// The selections that count for one token of `rank`, given the rank's weights as sent.
+  CombinedToken combined_token(int rank, int token, std::span<const float> sent) const;
   /// Which token a row that should not be there holds, in words.
   std::string whose_row(const DispatchOutput& output, std::int64_t row) const;
 
@@ -82,14 +101,19 @@ class Oracle {
   ExchangeOptions options_;
   OracleData data_;
   std::uint64_t seed_;
+  CombineRounding rounding_;
+  int weight_exponent_ = 0;  ///< weights of the routing are scaled by 2^-this: none may overflow
+  int expert_version_ = 0;
   std::vector<RankData> ranks_;
   std::vector<std::uint8_t> lost_;  ///< [R]
+  std::vector<std::unique_ptr<Oracle>> other_batches_;
 };
 
 /// Dispatch, experts and combine for every local rank and micro-batch, checked: once split with all
-/// micro-batches in flight, once fused, so that every buffer set is used. Collective; a rank that finds a
-/// mismatch goes on to the end, so that the others do not wait for it. First mismatch of the local ranks or
-/// nothing.
+/// micro-batches in flight, once fused, so that every buffer set is used. Each operation has data of its own
+/// (Oracle::renew, of_batch), so nothing that an earlier one left behind is right. Collective; a rank that
+/// finds a mismatch goes on to the end, so that the others do not wait for it. First mismatch of the local
+/// ranks or nothing. The exchange is left with the oracle's inputs set.
 std::optional<Mismatch> run_oracle(Exchange& exchange, Oracle& oracle);
 
 }  // namespace epskew

@@ -61,6 +61,23 @@ struct ExchangeOptions {
   bool shrink = false;
 };
 
+/// How a combine that is right may round. The oracle's exact data has no rounding in it.
+enum class CombineRounding {
+  /// Products and sums in binary32 in top-k order, then one rounding to bf16: the contract of Exchange. Equal
+  /// to the last bit to that sum, whether a product is rounded before it is added or not (fused
+  /// multiply-add): the two binary32 sequences that the contract leaves open.
+  in_order,
+  /// Binary32 in any order, one rounding to bf16: half a bf16 step, and K half steps of binary32 of the sum
+  /// of magnitudes.
+  any_order,
+  /// The selections of a rank, or of any other group, are summed and rounded to bf16 on the way: one more
+  /// half step of bf16, of the sum of magnitudes.
+  summed_on_the_way
+};
+/// Of our own backends, where the user named the variant: summed_on_the_way for combine=prereduce, else
+/// in_order.
+CombineRounding rounding_of(const ExchangeOptions& options);
+
 /// Throws UsageError, naming the flag, unless every backend could accept the shape: E divisible by R, K <= E, hidden
 /// a multiple of 128 in [128, 16384], K <= 16, E <= 4096, and a reservation that is not absurd.
 void validate(const ExchangeShape& shape, const ExchangeOptions& options);

@@ -38,7 +38,8 @@ struct RoundResult {
 /// world's shape.
 ///
 /// The oracle runs before and after the timing of every visit on random data, before that of the first and
-/// after that of the last on exact data too, and on what the last timed dispatch of every mode delivered.
+/// after that of the last on exact data too, and on what the last timed dispatch and combine of every mode
+/// delivered. Every mode times data of its own, which no operation before it delivered.
 /// Throws WrongResult "round <label>, <when>: <first difference>" where it disagrees; so a result that is
 /// returned was right.
 RoundResult run_round(World& world, const RoutingTable& table, const RoundPlan& plan);

@@ -41,6 +41,10 @@ class DeviceExchange final : public Exchange {
   void align() override;
   void measure(TimingMode mode, std::span<IterationSample> samples) override;
   std::int64_t own_flush_bytes() const override;
+  CombineRounding combine_rounding() const override {
+    return plan_.algorithms.combine == CombineAlgorithm::prereduce ? CombineRounding::summed_on_the_way
+                                                                   : CombineRounding::in_order;
+  }
   MemoryUse memory(int local) const override;
   void stop_rank(int local) override;
   std::span<const std::uint8_t> lost_ranks(int local, int batch) const override;

@@ -187,6 +187,17 @@ class WrongCombine(unittest.TestCase):
 
         self.assertFalse(any(verdicts))
 
+    def test_a_sum_in_another_order_is_right_only_where_any_will_do(self):
+        routing = epskew.routing(num_processes=4, num_tokens=64, num_experts=16, num_topk=8)
+        exchange = Exchange(routing, 1024, data="random")  # sums by experts, not in top-k order
+        tokens = [epskew.to_bfloat16(out) for out in exchange.combined()]
+
+        for rounding, right in (("any_order", True), ("summed_on_the_way", True), ("in_order", False)):
+            oracle = epskew.Oracle(routing, 1024, data="random", seed=3, rounding=rounding)
+
+            with self.subTest(rounding=rounding):
+                self.assertEqual(all(oracle.check_combine(rank, out) for rank, out in enumerate(tokens)), right)
+
     def test_too_few_values(self):
         exchange = Exchange(small_routing(), HIDDEN)
 
@@ -214,6 +225,7 @@ class Mistakes(unittest.TestCase):
             "--hidden 100": lambda: epskew.Oracle(exchange.routing, 100),
             "dispatch format int4": lambda: epskew.Oracle(exchange.routing, 128, dispatch="int4"),
             "combine format fp8": lambda: epskew.Oracle(exchange.routing, 128, combine="fp8"),
+            "rounding wild": lambda: epskew.Oracle(exchange.routing, 128, rounding="wild"),
             "data pretty": lambda: epskew.Oracle(exchange.routing, 128, data="pretty"),
             "uint16": lambda: oracle.check_combine(0, np.zeros((12, HIDDEN), np.float32)),
             "out is no": lambda: oracle.expert_output(0, delivery.received(), np.zeros(5, np.uint16)),

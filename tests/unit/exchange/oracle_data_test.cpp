@@ -75,10 +75,35 @@ TEST(RandomData, HasTheSpreadOfDeepEpsTest) {
 
 TEST(Experts, NeighboursDiffer) {
   for (int expert = 0; expert < 4096; ++expert) {
-    EXPECT_LE(std::abs(expert_exponent(expert)), 30);
-    for (int distance = 1; distance < 61; ++distance) {
-      ASSERT_NE(expert_exponent(expert), expert_exponent(expert + distance));
+    const float factor = factor_of_expert(expert);
+    EXPECT_LE(std::abs(std::ilogb(factor)), 30);
+    EXPECT_EQ(std::fabs(factor), std::ldexp(1.0f, std::ilogb(factor)));
+    for (int distance = 1; distance < 122; ++distance) {
+      ASSERT_NE(factor, factor_of_expert(expert + distance));
     }
+  }
+}
+
+TEST(RandomWeights, OneTokenInFourNearlyCancels) {
+  const std::vector<std::int32_t> experts{3, -1, 5, 9, -1};
+  for (int token = 0; token < 8; ++token) {
+    std::vector<float> weights{0.5f, 7, 0.25f, 0.75f, 7};
+
+    shape_weights(OracleData::random, token, experts, weights);
+
+    EXPECT_EQ(weights[3], token % 4 == 3 ? -0.75f * (1 - 0x1p-14f) : 0.75f);
+    EXPECT_EQ(weights[0] + weights[2], 0.75f);
+  }
+}
+
+TEST(RandomWeights, WithoutASecondSelectionStayAsTheyAre) {
+  for (const std::vector<std::int32_t>& experts :
+       {std::vector<std::int32_t>{-1, 4}, std::vector<std::int32_t>{-1, -1}}) {
+    std::vector<float> weights{0.5f, 0.25f};
+
+    shape_weights(OracleData::random, 3, experts, weights);
+
+    EXPECT_EQ(weights, (std::vector<float>{0.5f, 0.25f}));
   }
 }
 
