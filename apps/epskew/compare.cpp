@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -38,7 +39,10 @@ void throw_if_failed(const Comparison& comparison) {
 
 void run_compare(CompareArguments& arguments) {
   std::optional<OutputFile> json;
-  if (!arguments.json_target.empty()) json.emplace("--json", arguments.json_target);
+  if (!arguments.json_target.empty()) {
+    json.emplace("--json", arguments.json_target);
+    refuse_to_replace("--json", arguments.json_target, std::array{arguments.a, arguments.b});
+  }
   if (!arguments.phases.empty()) arguments.options.phases = phases_of_names(arguments.phases);
   const Comparison comparison = compare({arguments.a, read_record(arguments.a)},
                                         {arguments.b, read_record(arguments.b)}, arguments.options);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -40,13 +41,22 @@ FitOutputs outputs_of(const FitFlags& flags) {
   return outputs;
 }
 
+void keep_inputs(const FitFlags& flags) {
+  const std::array inputs = {flags.trace.trace, flags.placement};
+  refuse_to_replace("--json", flags.json, inputs);
+  refuse_to_replace("--html", flags.html, inputs);
+  refuse_to_replace("--law-out", flags.law_out, inputs);
+}
+
 void run_fit(const FitFlags& flags, const std::vector<std::string>& argv) {
   const FitOutputs outputs = outputs_of(flags);
+  keep_inputs(flags);
   WorkloadFlags stated;
   stated.num_experts = flags.num_experts;
   stated.num_topk = flags.num_topk;
   const Trace trace = load_trace(flags.trace, stated);
-  const FitReport report = fit_trace(trace, options_of(flags, trace.num_experts));
+  FitReport report = fit_trace(trace, options_of(flags, trace.num_experts));
+  for (std::string& note : notes_on(flags, report)) report.notes.push_back(std::move(note));
   if (!flags.law_out.empty()) write_law(law_of(report), flags.law_out);
   const FitRun run = run_of(argv);
   if (outputs.json) outputs.json->write(to_json(report, run));

@@ -68,6 +68,14 @@ FitOptions options_of(const FitFlags& flags, int num_experts) {
   return options;
 }
 
+std::vector<std::string> notes_on(const FitFlags& flags, const FitReport& report) {
+  if (!has_level(flags, "rank") || !report.options.num_ranks.empty()) return {};
+  return {
+      fmt::format("no loads of ranks: none of 8, 16 and 32 divides {} experts; name divisors by "
+                  "--num-processes",
+                  report.num_experts)};
+}
+
 FitRun run_of(const std::vector<std::string>& argv) {
   Record record;
   add_provenance(record);

@@ -36,6 +36,9 @@ void add_fit_flags(CLI::App& command, FitFlags& flags);
 /// of ranks where ranks are not fitted.
 FitOptions options_of(const FitFlags& flags, int num_experts);
 
+/// What the report should say of what was asked for and cannot be.
+std::vector<std::string> notes_on(const FitFlags& flags, const FitReport& report);
+
 /// This run: `argv`, now and the library's version.
 FitRun run_of(const std::vector<std::string>& argv);
 

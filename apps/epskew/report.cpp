@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -6,6 +8,7 @@
 #include "command.hpp"
 #include "epskew/report/html.hpp"
 #include "epskew/report/json.hpp"
+#include "epskew/support/error.hpp"
 #include "epskew/support/output_file.hpp"
 
 namespace epskew::app {
@@ -30,8 +33,22 @@ std::vector<std::string> short_names(const std::vector<std::string>& paths) {
   return names;
 }
 
+void check_files(const ReportArguments& arguments) {
+  refuse_to_replace("-o", arguments.output, arguments.results);
+  for (std::size_t i = 0; i < arguments.results.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      std::error_code not_both_there;
+      if (!std::filesystem::equivalent(arguments.results[i], arguments.results[j], not_both_there)) continue;
+      throw UsageError(
+          fmt::format("{} is given twice (a result held against itself shows nothing); name it once",
+                      arguments.results[i]));
+    }
+  }
+}
+
 void write_report(const ReportArguments& arguments) {
   const OutputFile output("-o", arguments.output);
+  check_files(arguments);
   const std::vector<std::string> names = short_names(arguments.results);
   std::vector<NamedRecord> results;
   for (std::size_t i = 0; i < names.size(); ++i)

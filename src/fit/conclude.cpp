@@ -26,11 +26,25 @@ std::string too_few_places(int places) {
                      min_places_to_rank);
 }
 
-Verdict with_rivals(LawFamily best, std::vector<LawFamily> rivals) {
-  Verdict verdict{best, rivals.empty(), std::move(rivals), {}};
-  if (!verdict.distinguishable) {
-    verdict.reason = fmt::format("{} {} as low in more than 5 % of the resamples", list_of(verdict.rivals),
-                                 verdict.rivals.size() == 1 ? "comes" : "come");
+/// `equals` come as low in the resamples, `bounded` lie at the end of their range; the best itself may be
+/// bounded.
+Verdict with_rivals(LawFamily best, const std::vector<LawFamily>& equals,
+                    const std::vector<LawFamily>& bounded) {
+  Verdict verdict{best, equals.empty() && bounded.empty(), {}, {}};
+  if (verdict.distinguishable) return verdict;
+  for (const LawFamily family : law_families()) {
+    const auto in = [family](const std::vector<LawFamily>& list) {
+      return std::find(list.begin(), list.end(), family) != list.end();
+    };
+    if (family != best && (in(equals) || in(bounded))) verdict.rivals.push_back(family);
+  }
+  if (!equals.empty()) {
+    verdict.reason = fmt::format("{} {} as low in more than 5 % of the resamples", list_of(equals),
+                                 equals.size() == 1 ? "comes" : "come");
+  }
+  if (!bounded.empty()) {
+    verdict.reason += fmt::format("{}{} {} at the end of the searched range", equals.empty() ? "" : "; ",
+                                  list_of(bounded), bounded.size() == 1 ? "lies" : "lie");
   }
   return verdict;
 }
@@ -47,6 +61,15 @@ ResampledSse resample_layers(const std::vector<std::vector<double>>& sse, int re
     }
   }
   return means;
+}
+
+/// "; weibull has the lowest in more layers, 9", where the law of the lowest mean is not that of the most
+/// layers.
+std::string most_wins_in_words(const LevelFit& level, int wins) {
+  const auto most =
+      std::max_element(level.families.begin(), level.families.end(),
+                       [](const FamilySummary& a, const FamilySummary& b) { return a.wins < b.wins; });
+  return most->wins > wins ? fmt::format("; {} has it in more, {}", name_of(most->family), most->wins) : "";
 }
 
 /// "the largest load 12 % too low", at the median layer.
@@ -72,7 +95,12 @@ Verdict judge_layer(const std::vector<FamilyFit>& fits, int places, const Resamp
   const LawFamily best = lowest_sse(fits);
   if (places < min_places_to_rank) return {best, false, {}, too_few_places(places)};
   if (!resampled) return {best, false, {}, "no bootstrap was run"};
-  return with_rivals(best, rivals_of(best, *resampled));
+  std::vector<LawFamily> bounded;
+  for (const FamilyFit& fit : fits) {
+    if (competes(fit.least_squares.family) && fit.least_squares.at_bound)
+      bounded.push_back(fit.least_squares.family);
+  }
+  return with_rivals(best, rivals_of(best, *resampled), bounded);
 }
 
 Verdict judge_level(const LevelFit& level, const std::vector<std::vector<double>>& sse,
@@ -86,7 +114,11 @@ Verdict judge_level(const LevelFit& level, const std::vector<std::vector<double>
   if (options.bootstrap == 0) return {best, false, {}, "no bootstrap was run"};
   if (level.layers.size() == 1) return level.layers.front().verdict;
   const RandomStream random(options.seed, stream_of(Purpose::resample_layers, level.num_ranks));
-  return with_rivals(best, rivals_of(best, resample_layers(sse, options.bootstrap, random)));
+  std::vector<LawFamily> bounded;
+  for (const FamilySummary& family : level.families) {
+    if (competes(family.family) && family.at_bound > 0) bounded.push_back(family.family);
+  }
+  return with_rivals(best, rivals_of(best, resample_layers(sse, options.bootstrap, random)), bounded);
 }
 
 std::string conclusion_of(const LevelFit& level) {
@@ -98,8 +130,11 @@ std::string conclusion_of(const LevelFit& level) {
   const std::string maximum = maximum_in_words(summary.max_error.p50);
   const std::size_t layers = level.layers.size();
   if (level.verdict.distinguishable) {
-    return fmt::format("{}: {} fits best (lowest SSE in {} of {} layers, mean SSE {:.3g}) and puts {}.",
-                       where, name, summary.wins, layers, summary.mean_sse, maximum);
+    return fmt::format(
+        "{}: {} fits best by mean SSE ({:.3g}; it has the lowest SSE in {} of {} layers{}) and "
+        "puts {}.",
+        where, name, summary.mean_sse, summary.wins, layers, most_wins_in_words(level, summary.wins),
+        maximum);
   }
   return fmt::format(
       "{}: families are not distinguishable ({}); {} has the lowest mean SSE ({:.3g}) and puts {}.", where,

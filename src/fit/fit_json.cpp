@@ -9,6 +9,7 @@
 #include <span>
 
 #include "epskew/support/error.hpp"
+#include "epskew/support/json_file.hpp"
 
 namespace epskew {
 namespace {
@@ -111,6 +112,7 @@ ordered_json json_of(const FamilySummary& family) {
           {"clear_wins", family.clear_wins},
           {"aic_wins", family.aic_wins},
           {"ks_rejected", family.ks_rejected ? ordered_json(*family.ks_rejected) : ordered_json()},
+          {"at_bound", family.at_bound},
           {"mean_sse", rounded(family.mean_sse)},
           {"max_error", json_of(family.max_error)},
           {"parameters", std::move(parameters)}};
@@ -215,7 +217,7 @@ std::string to_json(const FitReport& report, const FitRun& run) {
                             {"windows", array_of(report.windows)},
                             {"pooling", array_of(report.pooling)},
                             {"notes", report.notes}};
-  return out.dump() + "\n";
+  return dump_json(out) + "\n";
 }
 
 }  // namespace epskew

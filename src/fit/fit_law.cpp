@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "epskew/support/error.hpp"
+#include "epskew/support/json_file.hpp"
 #include "fit/bootstrap.hpp"
 
 namespace epskew {
@@ -59,7 +60,7 @@ LawFile law_of(const FitReport& report) {
   const auto names = parameter_names(family.family);
   for (std::size_t p = 0; p < names.size(); ++p) law.parameters[std::string(names[p])] = pooled.parameters[p];
   if (!generator_family(family.family)) law.curve = pooled.curve;
-  law.provenance = provenance_of(report, level, family).dump();
+  law.provenance = dump_json(provenance_of(report, level, family));
   return law;
 }
 

@@ -43,19 +43,19 @@ std::vector<FamilySummary> in_order(std::vector<FamilySummary> families) {
 
 std::string family_row(const FamilySummary& family) {
   const bool competes = fit::competes(family.family);
-  return fmt::format("  {:<18}{:>5}{:>7}{:>5}{:>6}{:>10.3g}{:>+10.1f} %   {}\n", name_of(family.family),
+  return fmt::format("  {:<18}{:>5}{:>6}{:>4}{:>4}{:>6}{:>10.3g}{:>+9.1f} %  {}\n", name_of(family.family),
                      competes ? fmt::format("{}", family.wins) : "*",
                      competes ? fmt::format("{}", family.clear_wins) : "*", family.aic_wins,
-                     family.ks_rejected ? fmt::format("{}", *family.ks_rejected) : "-", family.mean_sse,
-                     100 * family.max_error.p50, shape_cell(family));
+                     family.ks_rejected ? fmt::format("{}", *family.ks_rejected) : "-", family.at_bound,
+                     family.mean_sse, 100 * family.max_error.p50, shape_cell(family));
 }
 
 std::string level_table(const LevelFit& level) {
   std::string text = fmt::format(
       "\nLoads of {}: factor {:.2f} on average, {:.2f} at worst; uniform sampling alone {:.2f}\n",
       level_name(level.is_expert(), level.num_ranks), level.mean_factor, level.worst_factor, level.floor);
-  text += fmt::format("  {:<18}{:>5}{:>7}{:>5}{:>6}{:>10}{:>12}   {}\n", "family", "wins", "clear", "AIC",
-                      "KS", "mean SSE", "max error", "shape p10 / p50 / p90");
+  text += fmt::format("  {:<18}{:>5}{:>6}{:>4}{:>4}{:>6}{:>10}{:>11}  {}\n", "family", "wins", "clear", "AIC",
+                      "KS", "bound", "mean SSE", "max error", "shape p10 / p50 / p90");
   for (const FamilySummary& family : in_order(level.families)) text += family_row(family);
   return text;
 }
@@ -101,6 +101,7 @@ std::string legend() {
          "clear: wins that 95 % of the resamples agree with\n"
          "AIC: layers with the lowest AIC, bounded laws apart; KS: layers in which it rejects the law at 5 "
          "%\n"
+         "bound: layers in which its shape lies at the end of the searched range: a limit, not an estimate\n"
          "max error: the law's largest load against the recorded one, median over layers\n";
 }
 

@@ -94,14 +94,10 @@ std::vector<LevelFit> all_loads(const Trace& trace, const std::vector<Level>& le
   return fits;
 }
 
-/// Counts say nothing about tokens: every selection is then drawn by itself.
-fit::FloorShape floor_shape(const Trace& trace) {
-  const auto& longest = *std::max_element(
-      trace.layers.begin(), trace.layers.end(),
-      [](const TraceLayer& a, const TraceLayer& b) { return a.num_tokens() < b.num_tokens(); });
-  if (longest.topk > 0) return {trace.num_experts, longest.topk, longest.num_tokens()};
-  const auto& counts = trace.layers.front().counts;
-  return {trace.num_experts, 1, std::accumulate(counts.begin(), counts.end(), std::int64_t{0})};
+std::vector<fit::FloorShape> floor_shapes(const Trace& trace) {
+  std::vector<fit::FloorShape> shapes;
+  for (const TraceLayer& layer : trace.layers) shapes.push_back(fit::floor_shape(layer));
+  return shapes;
 }
 
 FitReport head_of(const Trace& trace, const FitOptions& options) {
@@ -139,7 +135,7 @@ FitReport fit_trace(const Trace& trace, const FitOptions& asked) {
   const std::vector<Level> levels = levels_of(trace, options);
   std::vector<LevelFit> loads = all_loads(trace, levels);
   FitReport report = head_of(trace, options);
-  const std::vector<double> floors = fit::uniform_floor(floor_shape(trace), levels, options.seed);
+  const std::vector<double> floors = fit::uniform_floor(floor_shapes(trace), levels, options.seed);
   fit::Fitters fitters;
   for (std::size_t l = 0; l < levels.size(); ++l) {
     loads[l].floor = floors[l];

@@ -39,8 +39,10 @@ void check_trace(const Trace& trace) {
 
 void check_options(const Trace& trace, const FitOptions& options) {
   if (!options.expert && options.num_ranks.empty()) {
-    throw UsageError(
-        "no level to fit (neither experts nor any number of ranks); choose --level expert, rank or both");
+    throw UsageError(fmt::format(
+        "no level to fit (neither experts nor any number of ranks); choose --level expert, or --level rank "
+        "with divisors of {} as --num-processes",
+        trace.num_experts));
   }
   for (const int ranks : options.num_ranks) {
     if (ranks < 2 || ranks > trace.num_experts || trace.num_experts % ranks != 0) {

@@ -56,6 +56,7 @@ void FamilyTally::add(const std::vector<FamilyFit>& fits, const Verdict& verdict
     const LeastSquaresFit& fit = fits[f].least_squares;
     sse_[f].push_back(fit.sse);
     max_error_[f].push_back(fit.max_error);
+    at_bound_[f] += fit.at_bound;
     if (fits[f].ks_p) ks_rejected_[f] = ks_rejected_[f].value_or(0) + (*fits[f].ks_p < 0.05 ? 1 : 0);
     parameters_[f].resize(fit.parameters.size());
     for (std::size_t p = 0; p < fit.parameters.size(); ++p) parameters_[f][p].push_back(fit.parameters[p]);
@@ -77,6 +78,7 @@ std::vector<FamilySummary> FamilyTally::summary() const {
     one.clear_wins = clear_wins_[f];
     one.aic_wins = aic_wins_[f];
     one.ks_rejected = ks_rejected_[f];
+    one.at_bound = at_bound_[f];
     one.mean_sse = mean_of(sse_[f]);
     one.max_error = percentiles_of(max_error_[f]);
     for (const std::vector<double>& values : parameters_[f]) one.parameters.push_back(percentiles_of(values));

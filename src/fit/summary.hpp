@@ -32,6 +32,7 @@ class FamilyTally {
       std::vector<std::vector<std::vector<double>>>(num_law_families);
   std::vector<int> wins_ = std::vector<int>(num_law_families);
   std::vector<int> clear_wins_ = std::vector<int>(num_law_families);
+  std::vector<int> at_bound_ = std::vector<int>(num_law_families);
   std::vector<int> aic_wins_ = std::vector<int>(num_law_families);
   std::vector<std::optional<int>> ks_rejected_ = std::vector<std::optional<int>>(num_law_families);
 };

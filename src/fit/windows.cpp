@@ -56,6 +56,16 @@ WindowFit fit_windows_at(const Trace& trace, const Level& level, WindowFit windo
   return window;
 }
 
+/// One for each window of so many tokens.
+std::vector<FloorShape> floor_shapes(const Trace& trace, std::int64_t tokens) {
+  std::vector<FloorShape> shapes;
+  for (const TraceLayer& layer : trace.layers) {
+    for (std::int64_t first = 0; first + tokens <= layer.num_tokens(); first += tokens)
+      shapes.push_back(floor_shape(layer, first, first + tokens));
+  }
+  return shapes;
+}
+
 std::int64_t longest(const Trace& trace) {
   std::int64_t tokens = 0;
   for (const TraceLayer& layer : trace.layers) tokens = std::max(tokens, layer.num_tokens());
@@ -71,12 +81,15 @@ const LeastSquares& Fitters::of(int places) {
 std::vector<WindowFit> fit_windows(const Trace& trace, const FitOptions& options, Fitters& fitters,
                                    std::vector<std::string>& notes) {
   std::vector<WindowFit> all;
-  if (options.window_tokens.empty() || options.num_ranks.empty()) return all;
+  if (options.window_tokens.empty()) return all;
+  if (options.num_ranks.empty()) {
+    notes.push_back("no windows: they are of tokens per rank, and no number of ranks was fitted");
+    return all;
+  }
   if (longest(trace) == 0) {
     notes.push_back("no windows: the recording has counts, not tokens");
     return all;
   }
-  const int topk = trace.layers.front().topk;
   for (const int tokens_per_rank : options.window_tokens) {
     for (const int ranks : options.num_ranks) {
       const std::int64_t tokens = std::int64_t{tokens_per_rank} * ranks;
@@ -88,8 +101,7 @@ std::vector<WindowFit> fit_windows(const Trace& trace, const FitOptions& options
       const Placement* placement = options.placement ? &*options.placement : nullptr;
       const std::vector<Level> levels = {{trace.num_experts, 0, nullptr},
                                          {trace.num_experts, ranks, placement}};
-      const std::vector<double> floors =
-          uniform_floor({trace.num_experts, topk, tokens}, levels, options.seed);
+      const std::vector<double> floors = uniform_floor(floor_shapes(trace, tokens), levels, options.seed);
       for (std::size_t l = options.expert ? 0 : 1; l < levels.size(); ++l) {
         WindowFit window;
         window.expert = l == 0;

@@ -26,4 +26,19 @@ std::vector<std::int64_t> times_slowest(const SampleMatrix& samples) {
   return counts;
 }
 
+std::vector<double> shares_slowest(const SampleMatrix& samples) {
+  std::vector<double> shares(static_cast<std::size_t>(samples.num_ranks));
+  for (auto row = samples.us.begin(); row != samples.us.end(); row += samples.num_ranks) {
+    const double slowest = *std::max_element(row, row + samples.num_ranks);
+    const auto ties = static_cast<double>(std::count(row, row + samples.num_ranks, slowest));
+    for (std::size_t rank = 0; rank < shares.size(); ++rank) {
+      if (row[static_cast<std::ptrdiff_t>(rank)] == slowest) shares[rank] += 1 / ties;
+    }
+  }
+  constexpr double rounding = 1e-9;
+  const auto [least, most] = std::minmax_element(shares.begin(), shares.end());
+  if (shares.empty() || *most - *least <= rounding * samples.iterations()) return {};
+  return shares;
+}
+
 }  // namespace epskew

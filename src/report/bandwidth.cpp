@@ -54,21 +54,25 @@ Halves send_logical(const RoutingLoad& load, Halves unit) {
   return {bytes(unit.dispatch), bytes(unit.combine)};
 }
 
-// In dispatch a rank takes in its load, in combine the results for its own tokens.
-Halves hot_receive(const RoutingLoad& load, Halves unit) {
+/// One copy for each of a half's basis, [R source][R destination] of the routing.
+const std::vector<std::int64_t>& copies_of(const RoutingLoad& load, const BandwidthRecord& record,
+                                           const char* half) {
+  return record.wire_basis.at(half) == "messages" ? load.messages : load.selections;
+}
+
+// In dispatch a rank takes in what is sent to it, in combine the results for its own tokens.
+Halves hot_receive(const RoutingLoad& load, const BandwidthRecord& record, Halves unit) {
   const std::size_t ranks = load.rank.loads.size();
   const auto hot = static_cast<std::size_t>(load.rank.hot);
-  return {load.rank.max * unit.dispatch, row_sum(load.selections, ranks, hot) * unit.combine};
+  return {column_sum(copies_of(load, record, "dispatch"), ranks, hot) * unit.dispatch,
+          row_sum(copies_of(load, record, "combine"), ranks, hot) * unit.combine};
 }
 
 /// Bytes that leave each rank, by half.
 std::vector<Halves> leaving(const RoutingLoad& load, const BandwidthRecord& record, Halves unit) {
   const std::size_t ranks = load.rank.loads.size();
-  const auto copies = [&](const char* half) -> const std::vector<std::int64_t>& {
-    return record.wire_basis.at(half) == "messages" ? load.messages : load.selections;
-  };
-  const auto& there = copies("dispatch");
-  const auto& back = copies("combine");
+  const auto& there = copies_of(load, record, "dispatch");
+  const auto& back = copies_of(load, record, "combine");
   std::vector<Halves> bytes(ranks);
   for (std::size_t rank = 0; rank < ranks; ++rank) {
     const std::size_t local = rank * ranks + rank;
@@ -120,7 +124,7 @@ BandwidthRecord bandwidth_of(const RoutingLoad& load,
   const WireCopies copies = stated.value_or(copies_by_name(options));
   record.wire_basis = {{"dispatch", basis_name(copies.dispatch)}, {"combine", basis_name(copies.combine)}};
   const Halves sent = send_logical(load, unit);
-  const Halves taken = hot_receive(load, unit);
+  const Halves taken = hot_receive(load, record, unit);
   const std::vector<Halves> left = leaving(load, record, unit);
   record.send_logical = rates(sent.dispatch, sent.combine, sent.dispatch + sent.combine);
   record.hot_receive = rates(taken.dispatch, taken.combine, taken.dispatch + taken.combine);
@@ -130,8 +134,10 @@ BandwidthRecord bandwidth_of(const RoutingLoad& load,
   // A number with no defined numerator is not given.
   for (const char* half : {"dispatch", "combine"}) {
     if (record.wire_basis.at(half) != "none") continue;
-    record.wire.erase(half);
-    record.wire.erase("dispatch_combine");
+    for (auto* rates_of : {&record.wire, &record.hot_receive}) {
+      rates_of->erase(half);
+      rates_of->erase("dispatch_combine");
+    }
   }
   return record;
 }

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <map>
+#include <utility>
 
 #include "epskew/support/error.hpp"
 
@@ -12,6 +15,7 @@ namespace epskew {
 namespace {
 
 constexpr std::uint64_t bootstrap_seed = 0;  // the same files give the same intervals
+constexpr double sure_limit = 1.05;          // runs of one program differ by less on a machine of their own
 
 const RoundRecord* find_round(const Record& record, const std::string& label) {
   const auto found = std::find_if(record.rounds.begin(), record.rounds.end(),
@@ -19,9 +23,15 @@ const RoundRecord* find_round(const Record& record, const std::string& label) {
   return found == record.rounds.end() ? nullptr : &*found;
 }
 
-void check_oracle(const NamedRecord& result) {
+void check_oracle(const NamedRecord& result, bool is_gate) {
   for (const RoundRecord& round : result.record.rounds) {
     for (const auto& verdict : {round.oracle.before, round.oracle.after}) {
+      if (!verdict && is_gate) {
+        throw UsageError(fmt::format(
+            "--fail-above cannot judge {} (round {} was not checked by the oracle, so its times may be "
+            "those of a wrong exchange); measure again with epskew bench",
+            result.name, round.label));
+      }
       if (!verdict || *verdict == "passed") continue;
       throw UsageError(fmt::format(
           "{} cannot be compared (the oracle found a wrong result in round {}: {}); measure again "
@@ -48,26 +58,133 @@ std::vector<std::string> shape_differences(const ConfigRecord& a, const ConfigRe
   return out;
 }
 
-/// What a reader wants to know of before he believes a ratio.
+/// Of a fact of a backend, what may differ between two runs: "exchange: node, chosen by … (… 12 us)" without
+/// what was measured for it.
+std::string without_figures(const std::string& fact) {
+  return fact.substr(0, fact.find(", chosen by"));
+}
+
+/// A backend's facts by what stands before their first colon.
+std::map<std::string, std::string> facts_of(const ConfigRecord& config) {
+  std::map<std::string, std::string> facts;
+  for (const std::string& fact : config.backend_facts) {
+    const auto colon = fact.find(": ");
+    const std::string text = without_figures(fact);
+    facts[text.substr(0, colon)] += colon == std::string::npos ? "yes" : text.substr(colon + 2);
+  }
+  return facts;
+}
+
+/// Puts into words what a reader wants to know of before he believes a ratio.
+class Differences {
+ public:
+  template <class T>
+  void add(const std::string& name, const T& a, const T& b) {
+    if (a != b) lines_.push_back(fmt::format("{} {} against {}", name, a, b));
+  }
+  void add(const std::string& name, const std::optional<std::string>& a,
+           const std::optional<std::string>& b) {
+    add(name, a.value_or("unknown"), b.value_or("unknown"));
+  }
+  /// Whatever either has.
+  void add_all(const std::string& name, const std::map<std::string, std::string>& a,
+               const std::map<std::string, std::string>& b) {
+    std::map<std::string, std::string> both = a;
+    both.insert(b.begin(), b.end());
+    const auto value = [](const auto& map, const std::string& key) {
+      const auto found = map.find(key);
+      return found == map.end() ? std::string("none") : found->second;
+    };
+    for (const auto& [key, unused] : both) add(name + " " + key, value(a, key), value(b, key));
+  }
+  void append(std::vector<std::string> lines) {
+    lines_.insert(lines_.end(), std::make_move_iterator(lines.begin()), std::make_move_iterator(lines.end()));
+  }
+  std::vector<std::string> take() { return std::move(lines_); }
+
+ private:
+  std::vector<std::string> lines_;
+};
+
+std::string text_of(const std::optional<int>& number) {
+  return number ? fmt::format("{}", *number) : "as they are";
+}
+
+void add_settings(const ConfigRecord& a, const ConfigRecord& b, Differences& out) {
+  out.add("backend", a.backend, b.backend);
+  out.add_all("variant", a.variants, b.variants);
+  out.add("dispatch format", a.dispatch_format, b.dispatch_format);
+  out.add("combine format", a.combine_format, b.combine_format);
+  out.add("micro-batches", a.micro_batches, b.micro_batches);
+  out.add("masked entries a rank", a.num_masked, b.num_masked);
+  out.add("iterations", a.iterations, b.iterations);
+  out.add("passes", a.passes, b.passes);
+  out.add("warm-up", a.warmup, b.warmup);
+  out.add("cache", std::string(a.flush_cache ? "flushed" : "warm"),
+          std::string(b.flush_cache ? "flushed" : "warm"));
+  out.add("clock", a.clock.source, b.clock.source);
+}
+
+std::string simulation_of(const Record& record) {
+  return record.simulation ? record.simulation->simulator + " of " + record.simulation->platform : "none";
+}
+
+std::string emulation_of(const Record& record) {
+  if (!record.emulation) return "none";
+  return fmt::format("of {} ranks on {} GPUs", record.emulation->num_ranks, record.emulation->num_devices);
+}
+
+void add_machine(const Record& a, const Record& b, Differences& out) {
+  out.add("host", a.host.name, b.host.name);
+  out.add("CPU", a.cpu.model, b.cpu.model);
+  out.add("usable cores", a.cpu.logical_cores, b.cpu.logical_cores);
+  out.add("GPU", fmt::format("{}", fmt::join(a.gpu, "; ")), fmt::format("{}", fmt::join(b.gpu, "; ")));
+  out.add("GPU driver", a.driver, b.driver);
+  out.add("emulation", emulation_of(a), emulation_of(b));
+  out.add("simulation", simulation_of(a), simulation_of(b));
+  out.add("ranks a node", text_of(a.config.ranks_per_node), text_of(b.config.ranks_per_node));
+  out.add_all("library", a.libraries, b.libraries);
+  out.add_all("backend fact", facts_of(a.config), facts_of(b.config));
+}
+
+void add_program(const Record& a, const Record& b, Differences& out) {
+  out.add("epskew", a.tool.version, b.tool.version);
+  out.add("commit", a.build.commit, b.build.commit);
+  out.add("build", a.build.type, b.build.type);
+  out.add("compiler", a.build.compiler, b.build.compiler);
+  out.add("compiler flags", a.build.flags, b.build.flags);
+}
+
 std::vector<std::string> run_differences(const Record& a, const Record& b) {
-  std::vector<std::string> out = shape_differences(a.config, b.config);
-  const auto add = [&](const char* name, const std::string& left, const std::string& right) {
-    if (left != right) out.push_back(fmt::format("{} {} against {}", name, left, right));
-  };
-  add("backend", a.config.backend, b.config.backend);
-  add("dispatch format", a.config.dispatch_format, b.config.dispatch_format);
-  add("combine format", a.config.combine_format, b.config.combine_format);
-  add("micro-batches", fmt::format("{}", a.config.micro_batches), fmt::format("{}", b.config.micro_batches));
-  add("iterations", fmt::format("{}", a.config.iterations), fmt::format("{}", b.config.iterations));
-  add("cache", a.config.flush_cache ? "flushed" : "warm", b.config.flush_cache ? "flushed" : "warm");
-  add("host", a.host.name, b.host.name);
-  add("CPU", a.cpu.model, b.cpu.model);
-  add("GPU", fmt::format("{}", fmt::join(a.gpu, "; ")), fmt::format("{}", fmt::join(b.gpu, "; ")));
-  add("epskew", a.tool.version, b.tool.version);
-  add("build", a.build.type, b.build.type);
-  for (const auto& [name, variant] : a.config.variants) {
-    const auto other = b.config.variants.find(name);
-    add(("variant " + name).c_str(), variant, other == b.config.variants.end() ? "none" : other->second);
+  Differences out;
+  out.append(shape_differences(a.config, b.config));
+  add_settings(a.config, b.config, out);
+  add_machine(a, b, out);
+  add_program(a, b, out);
+  return out.take();
+}
+
+/// What makes the intervals of a comparison worth less than they look.
+std::vector<std::string> warnings_about(const NamedRecord& a, const NamedRecord& b,
+                                        const CompareOptions& options) {
+  std::vector<std::string> out;
+  for (const NamedRecord* result : {&a, &b}) {
+    if (result->record.config.passes == 1) {
+      out.push_back(
+          fmt::format("{} was measured in one pass: drift between its rounds is not in the intervals; "
+                      "measure in several (bench --passes)",
+                      result->name));
+    }
+    for (const RoundRecord& round : result->record.rounds) {
+      if (!round.oracle.before || !round.oracle.after)
+        out.push_back(fmt::format("{}: round {} was not checked by the oracle", result->name, round.label));
+    }
+  }
+  if (options.fail_above && *options.fail_above < sure_limit) {
+    out.push_back(fmt::format(
+        "--fail-above {} is below {}: two runs of the same program may differ by more; compare several "
+        "runs of each side",
+        *options.fail_above, sure_limit));
   }
   return out;
 }
@@ -199,14 +316,15 @@ std::vector<const ComparedPhase*> Comparison::failures() const {
 
 Comparison compare(const NamedRecord& a, const NamedRecord& b, const CompareOptions& options) {
   check_options(options);
-  check_oracle(a);
-  check_oracle(b);
+  check_oracle(a, options.fail_above.has_value());
+  check_oracle(b, options.fail_above.has_value());
   check_shapes(a, b, options);
   Comparison out;
   out.a = a.name;
   out.b = b.name;
   out.fail_above = options.fail_above;
   out.differences = run_differences(a.record, b.record);
+  out.warnings = warnings_about(a, b, options);
   RoundByRound(a, b, options, out).run();
   if (out.phases.empty()) {
     throw UsageError(

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "epskew/report/compare.hpp"
+#include "epskew/support/json_file.hpp"
 #include "report/text_table.hpp"
 
 namespace epskew {
@@ -19,6 +20,11 @@ std::string ratio_text(const ComparedStatistic& statistic) {
   if (!statistic.ratio) return "-";
   return fmt::format("{:.3f} ({:.3f}-{:.3f})", statistic.ratio->ratio, statistic.ratio->low,
                      statistic.ratio->high);
+}
+
+void add_row(TextTable& table, const std::string& name, const ComparedStatistic& statistic) {
+  table.row({"  " + name, time_text(statistic.a_us), time_text(statistic.b_us), ratio_text(statistic),
+             std::string(text_of(statistic.reading()))});
 }
 
 json statistic_json(const ComparedStatistic& statistic) {
@@ -37,19 +43,18 @@ json statistic_json(const ComparedStatistic& statistic) {
 }  // namespace
 
 std::string comparison_table(const Comparison& comparison) {
-  TextTable table({"round, phase", "A p50 us", "B p50 us", "B/A (95 %)", "reading", "A p99 us", "B p99 us",
-                   "B/A (95 %)", "reading"});
-  table.group("slowest rank, median", 1, 4);
-  table.group("slowest rank, p99", 5, 4);
+  TextTable table({"slowest rank", "A us", "B us", "B/A (95 %)", "reading"});
+  const std::string* round = nullptr;
   for (const ComparedPhase& row : comparison.phases) {
-    table.row(
-        {fmt::format("{}, {}{}", row.round, name_of(row.phase), row.same_routing ? "" : " (other routing)"),
-         time_text(row.p50.a_us), time_text(row.p50.b_us), ratio_text(row.p50),
-         std::string(text_of(row.p50.reading())), time_text(row.p99.a_us), time_text(row.p99.b_us),
-         ratio_text(row.p99), std::string(text_of(row.p99.reading()))});
+    if (!round || *round != row.round)
+      table.heading(fmt::format("round {}{}", row.round, row.same_routing ? "" : " (other routing)"));
+    round = &row.round;
+    add_row(table, fmt::format("{} p50", name_of(row.phase)), row.p50);
+    add_row(table, fmt::format("{} p99", name_of(row.phase)), row.p99);
   }
   std::string out = fmt::format("A: {}\nB: {}\n", comparison.a, comparison.b);
   for (const std::string& difference : comparison.differences) out += "A and B differ: " + difference + "\n";
+  for (const std::string& warning : comparison.warnings) out += "warning: " + warning + "\n";
   out += '\n';
   out += table.render();
   for (const std::string& what : comparison.left_out) out += "left out: " + what + "\n";
@@ -68,16 +73,17 @@ std::string to_json(const Comparison& comparison) {
                     {"p50", statistic_json(row.p50)},
                     {"p99", statistic_json(row.p99)}});
   }
-  json out = {{"schema_version", "1.0.0"},
+  json out = {{"schema_version", "1.1.0"},
               {"a", comparison.a},
               {"b", comparison.b},
               {"differences", comparison.differences},
+              {"warnings", comparison.warnings},
               {"left_out", comparison.left_out},
               {"fail_above", nullptr},
               {"failed", !comparison.failures().empty()},
               {"phases", rows}};
   if (comparison.fail_above) out["fail_above"] = *comparison.fail_above;
-  return out.dump(1) + "\n";
+  return dump_json(out, 1) + "\n";
 }
 
 }  // namespace epskew

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
+#include <vector>
+
 #include "epskew/support/error.hpp"
 
 namespace epskew {
@@ -18,6 +22,15 @@ class RoundCheck {
         fmt::format("{} contradicts itself in round {} ({} has {} entries where {} belong); write it again "
                     "with bench --json",
                     source_, label_, what, found, wanted));
+  }
+  /// Counts and times are not negative.
+  template <class T>
+  void not_negative(const std::string& what, const std::vector<T>& values) const {
+    const auto wrong = std::find_if(values.begin(), values.end(), [](T value) { return value < 0; });
+    if (wrong == values.end()) return;
+    throw UsageError(fmt::format(
+        "{} contradicts itself in round {} ({} holds {}, which is below 0); write it again with bench --json",
+        source_, label_, what, *wrong));
   }
   void index(const std::string& what, int found, std::size_t size) const {
     if (found >= 0 && static_cast<std::size_t>(found) < size) return;
@@ -38,6 +51,11 @@ void check_load(const RoutingLoad& load, std::size_t ranks, std::size_t experts,
   check.length("load.expert.loads", load.expert.loads.size(), experts);
   check.length("load.selections", load.selections.size(), ranks * ranks);
   check.length("load.messages", load.messages.size(), ranks * ranks);
+  check.not_negative("load.rank.loads", load.rank.loads);
+  check.not_negative("load.message.loads", load.message.loads);
+  check.not_negative("load.expert.loads", load.expert.loads);
+  check.not_negative("load.selections", load.selections);
+  check.not_negative("load.messages", load.messages);
   check.index("load.rank.hot", load.rank.hot, ranks);
 }
 
@@ -45,6 +63,8 @@ void check_phase(const PhaseRecord& phase, std::size_t ranks, int passes, const 
   check.length("a row of samples_us", static_cast<std::size_t>(phase.samples_us.num_ranks), ranks);
   check.index("the last of config.passes", passes - 1,
               static_cast<std::size_t>(phase.samples_us.iterations()));
+  check.not_negative("samples_us", phase.samples_us.us);
+  check.not_negative("times_slowest", phase.times_slowest);
   check.length("per_rank.mean", phase.per_rank.mean.size(), ranks);
   check.length("per_rank.min", phase.per_rank.min.size(), ranks);
   check.length("per_rank.max", phase.per_rank.max.size(), ranks);
@@ -62,7 +82,13 @@ void check_consistent(const Record& record, const std::string& source) {
                     source, config.num_ranks, config.num_experts));
   }
   const auto ranks = static_cast<std::size_t>(config.num_ranks);
+  std::set<std::string> labels;
   for (const RoundRecord& round : record.rounds) {
+    if (!labels.insert(round.label).second) {
+      throw UsageError(
+          fmt::format("{} contradicts itself (two rounds are called {}); write it again with bench --json",
+                      source, round.label));
+    }
     const RoundCheck check(source, round.label);
     check_load(round.load, ranks, static_cast<std::size_t>(config.num_experts), check);
     for (const auto& phase : round.timing) {

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "epskew/report/inspection.hpp"
+#include "epskew/support/json_file.hpp"
 #include "report/json_fields.hpp"
 
 namespace epskew {
@@ -75,7 +76,7 @@ std::string inspection_json(const InspectionReport& report) {
                      {"summary", summaries(report)},
                      {"layers", layers},
                      {"routing", routing_json(report)}};
-  return file.dump(1) + "\n";
+  return dump_json(file, 1) + "\n";
 }
 
 }  // namespace epskew

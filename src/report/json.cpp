@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "epskew/support/error.hpp"
+#include "epskew/support/json_file.hpp"
 #include "report/consistency.hpp"
 #include "report/json_fields.hpp"
 
@@ -27,14 +28,18 @@ struct SchemaVersion {
   int minor = -1;
 };
 
+// Three whole numbers; {} for anything else.
 SchemaVersion parse_version(std::string_view text) {
-  SchemaVersion version;
-  const char* const end = text.data() + text.size();
-  const auto major = std::from_chars(text.data(), end, version.major);
-  if (major.ec != std::errc{} || major.ptr == end || *major.ptr != '.') return {};
-  const auto minor = std::from_chars(major.ptr + 1, end, version.minor);
-  if (minor.ec != std::errc{}) return {};
-  return version;
+  std::array<int, 3> parts = {-1, -1, -1};
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0 && (at == end || *at++ != '.')) return {};
+    const auto [stop, error] = std::from_chars(at, end, parts[i]);
+    if (error != std::errc{} || *at == '-') return {};
+    at = stop;
+  }
+  return at == end ? SchemaVersion{parts[0], parts[1]} : SchemaVersion{};
 }
 
 void check_version(const json& file, const std::string& source) {
@@ -74,11 +79,11 @@ json parse(std::string_view text, const std::string& source) {
 std::string to_json(const Record& record) {
   const json file = record;
   std::string text = "{\n";
-  for (const char* key : head) text += fmt::format("\"{}\": {},\n", key, file.at(key).dump());
+  for (const char* key : head) text += fmt::format("\"{}\": {},\n", key, dump_json(file.at(key)));
   text += "\"rounds\": [";
   const char* separator = "\n";
   for (const json& round : file.at("rounds")) {
-    text += separator + round.dump();
+    text += separator + dump_json(round);
     separator = ",\n";
   }
   return text + "\n]\n}\n";
@@ -93,7 +98,7 @@ Record from_json(std::string_view text, const std::string& source) {
   check_version(file, source);
   Record record;
   try {
-    file.get_to(record);
+    from_json(file, record);
   } catch (const std::exception& error) {
     throw UsageError(
         fmt::format("{} is not a complete epskew result file ({}); run the benchmark again with --json",

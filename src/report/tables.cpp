@@ -9,8 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "epskew/measure/samples.hpp"
 #include "epskew/measure/statistics.hpp"
 #include "epskew/report/link_model.hpp"
+#include "report/decimals.hpp"
 #include "report/text_table.hpp"
 
 namespace epskew {
@@ -23,10 +25,6 @@ constexpr std::size_t longest_bar = 60;
 
 std::string row_label(const RoundRecord& round) {
   return fmt::format("{} ({:.2f})", round.label, realised_factor(round));
-}
-
-std::string optional_cell(const std::optional<double>& value, int decimals) {
-  return value ? fmt::format("{:.{}f}", *value, decimals) : "-";
 }
 
 std::string time_text(double us) {
@@ -55,7 +53,9 @@ std::string cost_cell(const RoundRecord& round, Phase phase) {
 
 std::string rate_cell(const std::map<std::string, RateRecord>& rates, Phase phase) {
   const auto found = rates.find(std::string(name_of(phase)));
-  return found == rates.end() ? "-" : optional_cell(found->second.gb_per_s, 2);
+  if (found == rates.end() || !found->second.gb_per_s) return "-";
+  const double rate = *found->second.gb_per_s;
+  return fmt::format("{:.{}f}", rate, rate < 0.1 ? decimals_of(rate, 2) : 2);
 }
 
 std::vector<std::string> time_cells(const std::optional<PhaseRecord>& timed) {
@@ -219,6 +219,9 @@ std::string cost_chart(const Record& record) {
                         std::string(std::min(length, longest_bar), '#'), length > longest_bar ? ">" : "");
   }
   if (text.empty()) return "";
+  if (record.config.passes == 1)
+    text +=
+        "  warning: measured in one pass, so drift between rounds is not in these intervals (--passes 4)\n";
   return "\nWhat imbalance costs: slowest-rank p50 of dispatch+combine, balanced = 1.00\n" + text;
 }
 
@@ -287,6 +290,7 @@ std::string describe_ranks(const RoundRecord& round) {
     return timed ? time_text(timed->per_rank.mean[rank]) : std::string("-");
   };
   const auto& loads = round.load.rank;
+  const std::vector<double> slowest = whole ? shares_slowest(whole->samples_us) : std::vector<double>();
   for (std::size_t rank = 0; rank < loads.loads.size(); ++rank) {
     const double relative = loads.mean > 0 ? static_cast<double>(loads.loads[rank]) / loads.mean : 1;
     std::vector<std::string> cells = {fmt::format("{}", rank), fmt::format("{}", loads.loads[rank]),
@@ -302,9 +306,9 @@ std::string describe_ranks(const RoundRecord& round) {
     }
     cells.push_back(mean_of(Phase::dispatch, rank));
     cells.push_back(mean_of(Phase::combine, rank));
-    cells.push_back(whole ? fmt::format("{:.0f} %", 100.0 * static_cast<double>(whole->times_slowest[rank]) /
-                                                        whole->samples_us.iterations())
-                          : "-");
+    cells.push_back(slowest.empty()
+                        ? "-"
+                        : fmt::format("{:.0f} %", 100.0 * slowest[rank] / whole->samples_us.iterations()));
     table.row(std::move(cells));
   }
   return fmt::format("\nRound {} by rank (us)\n{}", round.label, table.render());

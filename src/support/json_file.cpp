@@ -23,6 +23,14 @@ nlohmann::json parse_json(std::string_view text, const std::string& what) {
   }
 }
 
+std::string dump_json(const nlohmann::json& json, int indent) {
+  return json.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string dump_json(const nlohmann::ordered_json& json, int indent) {
+  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
 nlohmann::json read_json_file(const std::filesystem::path& path) {
   constexpr std::uint64_t max_bytes = std::uint64_t{64} << 20;
   return parse_json(read_file(path, max_bytes), path.string());

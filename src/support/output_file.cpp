@@ -169,4 +169,14 @@ void require_distinct(std::initializer_list<const std::optional<OutputFile>*> fi
   }
 }
 
+void refuse_to_replace(const std::string& flag, const std::string& target,
+                       std::span<const std::string> inputs) {
+  for (const std::string& input : inputs) {
+    std::error_code not_both_there;
+    if (target == "-" || !fs::is_regular_file(target, not_both_there)) return;
+    if (fs::equivalent(target, input, not_both_there))
+      refuse(flag, target, "it is also an input and would be replaced");
+  }
+}
+
 }  // namespace epskew

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "epskew/support/error.hpp"
+#include "epskew/support/json_file.hpp"
 
 namespace epskew {
 namespace {
@@ -183,7 +184,7 @@ bool looks_like_safetensors(std::string_view bytes) {
 
 void write_safetensors(const OutputFile& file, const std::map<std::string, TensorView>& tensors,
                        const std::map<std::string, std::string>& metadata) {
-  std::string header = describe(tensors, metadata).dump();
+  std::string header = dump_json(describe(tensors, metadata));
   // Tensor data starts at a multiple of 8, so that readers may map it in place.
   header.resize((header.size() + 7) / 8 * 8, ' ');
   const std::uint64_t length = header.size();

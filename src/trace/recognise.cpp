@@ -61,11 +61,13 @@ const char* name_of(TraceFormat format) {
 }
 
 TraceFormat recognise(std::string_view bytes, const std::filesystem::path& path) {
+  // First of all: the length of a header may begin with the byte that a pickle begins with.
+  if (looks_like_safetensors(bytes)) return TraceFormat::routing;
   const std::string name = path.string();
   refuse_containers(bytes, name);
   const std::string extension = path.extension().string();
   if (looks_like_npy(bytes) || extension == ".npy") return TraceFormat::npy;
-  if (looks_like_safetensors(bytes) || extension == ".safetensors") return TraceFormat::routing;
+  if (extension == ".safetensors") return TraceFormat::routing;
   const std::string_view line = first_line(bytes);
   if (line.starts_with('{') || extension == ".jsonl") return TraceFormat::jsonl;
   if (line.find("\t\t") != std::string_view::npos || looks_like_ids(line) || is_esft_name(path))

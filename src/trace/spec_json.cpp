@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "epskew/routing/load.hpp"
+#include "epskew/support/json_file.hpp"
 #include "epskew/workload/pattern.hpp"
 
 namespace epskew {
@@ -57,7 +58,7 @@ std::string spec_json(const WorkloadSpec& spec, const Workload& workload) {
                      {"feasible_max", workload.feasible_max},
                      {"uniform_floor", workload.uniform_floor},
                      {"realised_factor", realised_factor(workload.table)}};
-  return text.dump();
+  return dump_json(text);
 }
 
 std::string spec_json(const Trace& trace, const ReplayRound& round) {
@@ -65,7 +66,7 @@ std::string spec_json(const Trace& trace, const ReplayRound& round) {
   const json text = {{"distribution", "trace"}, {"source", trace.source.string()},
                      {"format", trace.format},  {"layer", round.layer},
                      {"window", round.window},  {"realised_factor", realised_factor(round.table)}};
-  return text.dump(-1, ' ', false, json::error_handler_t::replace);
+  return dump_json(text);
 }
 
 }  // namespace epskew

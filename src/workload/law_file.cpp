@@ -67,7 +67,7 @@ LawFile read_law(const std::filesystem::path& file) {
   for (const auto& [name, value] : parameters.items())
     law.parameters[name] = read_number(value, "parameters", file);
   law.curve = read_curve(document, file);
-  if (document.contains("provenance")) law.provenance = document["provenance"].dump();
+  if (document.contains("provenance")) law.provenance = dump_json(document["provenance"]);
   return law;
 }
 
@@ -79,7 +79,7 @@ void write_law(const LawFile& law, const std::filesystem::path& file) {
                    {"parameters", law.parameters}};
   if (!law.curve.empty()) document["curve"] = law.curve;
   if (!law.provenance.empty()) document["provenance"] = json::parse(law.provenance);
-  OutputFile("the law file", file.string()).write(document.dump(2) + '\n');
+  OutputFile("the law file", file.string()).write(dump_json(document, 2) + '\n');
 }
 
 void apply_law(const LawFile& law, WorkloadSpec& spec) {

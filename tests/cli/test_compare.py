@@ -61,6 +61,14 @@ class CompareTest(ResultTest):
         self.assertEqual([(row["round"], row["phase"]) for row in slow], [("3.0", "dispatch")])
         self.assertAlmostEqual(slow[0]["p50"]["ratio"], 1.5)
 
+    def test_replaces_no_input(self):
+        victim = self.write("victim.json", self.good.read_text())
+
+        self.refuse("it is also an input", "compare", victim, self.good, "--json", victim)
+        self.refuse("it is also an input", "compare", self.good, victim, "--json", victim)
+
+        self.assertEqual(victim.read_text(), self.good.read_text())
+
     def test_refuses_an_unknown_phase_and_a_senseless_limit(self):
         self.refuse("--phase send is unknown", "compare", self.good, self.good, "--phase", "send")
         self.refuse("--fail-above 0.9", "compare", self.good, self.good, "--fail-above", "0.9")

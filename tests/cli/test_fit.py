@@ -111,6 +111,24 @@ class FitTest(ProgramTest):
         for window in report["windows"]:
             self.assertGreater(window["factor"]["mean"], window["factor"]["floor"])
 
+    def test_ranks_that_do_not_divide_the_experts_are_noted(self):
+        trace = self.trace([[10 + expert % 7 for expert in range(60)]])
+
+        report = self.fit(trace, "--bootstrap", "0")
+
+        self.assertEqual([level["num_ranks"] for level in report["levels"]], [None])
+        self.assertTrue(any("none of 8, 16 and 32 divides 60 experts" in note for note in report["notes"]), report["notes"])
+        self.refuse("--num-processes", "fit", trace, "--level", "rank", "--bootstrap", "0")
+
+    def test_replaces_no_input(self):
+        trace = self.trace([[5, 3, 9, 1]])
+        before = trace.read_text()
+
+        for output in ("--json", "--html", "--law-out"):
+            self.refuse("it is also an input", "fit", trace, "--level", "expert", "--bootstrap", "0", output, trace)
+
+        self.assertEqual(trace.read_text(), before)
+
     def test_bad_recordings(self):
         good = [5, 3, 9, 1]
         for problem, layers in [("layer 1 has equal loads", [good, [4, 4, 4, 4]]), ("-2", [[5, -2, 3, 4]]),

@@ -16,6 +16,17 @@ class ReportTest(ResultTest):
 
         self.assertEqual(page.read_text(), "older")
 
+    def test_replaces_no_input_and_takes_no_file_twice(self):
+        victim = self.write("victim.json", self.good.read_text())
+        link = self.folder / "link.json"
+        link.symlink_to(victim)
+
+        self.refuse("it is also an input", "report", victim, "-o", victim)
+        self.refuse("it is also an input", "report", self.good, victim, "-o", link)
+        self.refuse("is given twice", "report", victim, link, "-o", self.folder / "page.html")
+
+        self.assertEqual(victim.read_text(), self.good.read_text())
+
     def test_looks_at_the_output_first(self):
         self.refuse("page.html", "report", self.folder / "missing.json", "-o", self.folder / "no" / "page.html")
 

@@ -52,8 +52,10 @@ struct FamilyFit {
 struct Verdict {
   LawFamily best = LawFamily::uniform;  ///< the lowest SSE
   bool distinguishable = false;
-  std::vector<LawFamily> rivals;  ///< that cannot be told from the best
-  std::string reason;             ///< why not distinguishable, as a sentence's end; empty where it is
+  /// That cannot be told from the best: as low in the resamples, or at the end of the searched range, where
+  /// the SSE is not the least that the family can reach.
+  std::vector<LawFamily> rivals;
+  std::string reason;  ///< why not distinguishable, as a sentence's end; empty where it is
 };
 
 /// One layer at one level.
@@ -80,6 +82,7 @@ struct FamilySummary {
   /// Cases in which the Kolmogorov–Smirnov test rejects it at 5 %, of those with a likelihood; unset without
   /// bootstrap.
   std::optional<int> ks_rejected;
+  int at_bound = 0;  ///< cases in which its shape lies at the end of the searched range
   double mean_sse = 0;
   Percentiles max_error;                ///< of LeastSquaresFit::max_error
   std::vector<Percentiles> parameters;  ///< of the least-squares parameters
@@ -93,7 +96,9 @@ struct LevelFit {
   Percentiles factor;
   double mean_factor = 0;
   double worst_factor = 0;
-  double floor = 0;                     ///< mean factor of uniform random routing of as many tokens
+  /// Mean factor of uniform random routing: layer by layer as many tokens, each with its number of
+  /// selections.
+  double floor = 0;
   std::vector<FamilySummary> families;  ///< [num_law_families]
   std::vector<double> mean_loads;       ///< [places], ascending: mean over the layers at every place
   /// [num_law_families], fitted to mean_loads: the parameters with the least SSE over all layers together.
@@ -117,7 +122,7 @@ struct WindowFit {
   std::int64_t tokens_left_over = 0;  ///< of all layers together, too few for a window
   Percentiles factor;
   double mean_factor = 0;
-  double floor = 0;                     ///< mean factor of uniform random routing of as many tokens
+  double floor = 0;                     ///< the same as LevelFit::floor, window by window
   std::vector<FamilySummary> families;  ///< [num_law_families], without aic_wins, clear_wins and ks_rejected
 };
 

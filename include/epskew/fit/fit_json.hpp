@@ -8,7 +8,7 @@
 namespace epskew {
 
 /// The version of the file format; it follows the rules of schema/README.md.
-inline constexpr const char* fit_schema_version = "1.0.0";
+inline constexpr const char* fit_schema_version = "1.1.0";
 
 /// What the program knows about the run and the library does not.
 struct FitRun {

@@ -24,5 +24,8 @@ std::vector<double> slowest_rank(const SampleMatrix& samples);
 std::vector<double> times_of_rank(const SampleMatrix& samples, int rank);
 /// [num_ranks]: in how many iterations each rank was the slowest; a tie counts for its lowest rank.
 std::vector<std::int64_t> times_slowest(const SampleMatrix& samples);
+/// [num_ranks]: the same with ties shared evenly among those that tie. Empty where all ranks have the same
+/// share: then none is slower than another. A matrix without samples is such a case.
+std::vector<double> shares_slowest(const SampleMatrix& samples);
 
 }  // namespace epskew

@@ -39,10 +39,21 @@ std::size_t pass_begin(std::size_t n, int passes, int pass);
 /// belong to runs of their own.
 enum class PassPairing { same_run, separate_runs };
 
-/// The q-quantile of the numerator over that of the denominator and its 95 % percentile-bootstrap interval,
-/// `seed` fixed. A resample draws whole passes first (the same ones on both sides for same_run, which needs
-/// equal numbers of passes) and then samples within each: times of one pass are not independent of each
-/// other. nullopt where either has fewer than max(5, min_samples_for(q)) samples.
+/// The q-quantile of the numerator over that of the denominator and its 95 % bootstrap interval, a function
+/// of the samples and `seed`. nullopt where either has fewer than max(5, min_samples_for(q)) samples, or a
+/// time that is not above 0.
+///
+/// Over several passes: times of one pass are not independent of each other, so passes are what is drawn (the
+/// same ones on both sides for same_run, which needs equal numbers of passes), and then samples within each.
+/// There are few passes, so the interval is ratio · exp(±t·s): s² the variance between passes as the
+/// resamples estimate it without bias, t Student's quantile for passes - 1 degrees of freedom (separate_runs:
+/// both variances, and Welch's degrees of freedom). It is never narrower than samples within passes alone
+/// make it.
+///
+/// Over one pass: the percentile interval of samples drawn as if independent, which knows nothing of drift.
+///
+/// What differs from run to run (where memory came to lie, who else used the machine) is in neither: repeat
+/// runs.
 std::optional<RatioInterval> ratio_of_quantiles(PassedSamples numerator, PassedSamples denominator, double q,
                                                 PassPairing pairing, std::uint64_t seed);
 

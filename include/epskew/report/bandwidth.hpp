@@ -5,7 +5,7 @@
 /// send_logical: selections of a source rank, mean over ranks, local ones included, × bytes a selection: the
 /// numerator
 ///   of DeepEP's test.
-/// hot_receive: what the rank with the largest load takes in, from itself included.
+/// hot_receive: what the rank with the largest load takes in, from itself included, counted as for wire.
 /// wire: what leaves a rank for another one, of the rank for which this is most; one copy a selection or a
 ///   message, as WorldFacts::copies says; absent where the backend's copies follow neither.
 /// All are divided by the slowest rank's median time.

@@ -49,6 +49,7 @@ struct Comparison {
   std::vector<ComparedPhase> phases;  ///< by round in the order of A, then by phase
   std::vector<std::string>
       differences;                    ///< of the two runs' settings and machines, "backend: cpu against mpi"
+  std::vector<std::string> warnings;  ///< what the intervals do not tell, in words
   std::vector<std::string> left_out;  ///< what only one of the results has, in words
   /// The rows whose p50 interval lies above fail_above as a whole: slower by more than chance explains.
   std::vector<const ComparedPhase*> failures() const;
@@ -56,8 +57,8 @@ struct Comparison {
 
 /// Rounds are matched by label. Throws UsageError where the oracle found a wrong result in either, where the
 /// shapes or the routing of a round differ (unless allowed), where nothing can be compared, and, with
-/// fail_above, where a round or phase of A has no counterpart in B or too few samples: a gate must not pass
-/// by measuring less.
+/// fail_above, where a round or phase of A has no counterpart in B, too few samples, or was not checked by
+/// the oracle: a gate must not pass by measuring less.
 Comparison compare(const NamedRecord& a, const NamedRecord& b, const CompareOptions& options);
 
 /// The table for a terminal, ending in a newline.

@@ -41,4 +41,9 @@ class OutputFile {
 /// Throws UsageError where two of the files, of which unset ones are passed over, are the same place.
 void require_distinct(std::initializer_list<const std::optional<OutputFile>*> files);
 
+/// Throws UsageError, naming `flag`, where `target` is one of the files that are read: it would be gone. "-"
+/// and targets that do not exist are none.
+void refuse_to_replace(const std::string& flag, const std::string& target,
+                       std::span<const std::string> inputs);
+
 }  // namespace epskew

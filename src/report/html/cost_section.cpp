@@ -55,6 +55,11 @@ Section cost_section(Results results) {
     section.lead = "Not in these results: a cost needs a balanced round (factor 1.0) and enough iterations.";
     return section;
   }
+  for (const NamedRecord& result : results) {
+    if (result.record.config.passes > 1) continue;
+    figure.note +=
+        " Measured in one pass, so drift between rounds is not in the intervals: " + result.name + ".";
+  }
   drop_single_result(results, figure.table);
   section.figures.push_back(std::move(figure));
   return section;

@@ -159,6 +159,7 @@ Section family_section(const FitReport& report) {
                        "lowest SSE (layers)",
                        "clearly (layers)",
                        "lowest AIC (layers)",
+                       "at bound (layers)",
                        "error of max p10",
                        "p50",
                        "p90",
@@ -174,9 +175,9 @@ Section family_section(const FitReport& report) {
       }
       out.table.rows.push_back({words(level_name(level)), words(std::string(name_of(family.family))),
                                 figure(family.mean_sse), integer(family.wins), integer(family.clear_wins),
-                                integer(family.aic_wins), figure(family.max_error.p10),
-                                figure(family.max_error.p50), figure(family.max_error.p90),
-                                words(parameters)});
+                                integer(family.aic_wins), integer(family.at_bound),
+                                figure(family.max_error.p10), figure(family.max_error.p50),
+                                figure(family.max_error.p90), words(parameters)});
     }
   }
   return {"families",

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <numeric>
 #include <optional>
 
 #include "epskew/report/link_model.hpp"
@@ -23,21 +22,20 @@ Value factor_of(const RoundRecord& round, const RoundSource& source) {
   return decimal(round.load.rank.factor, 2, source.at("load/rank/factor"));
 }
 
-/// The rank that is slowest most often, and in how many of the iterations.
+/// The rank that is slowest most often, and in which part of the iterations, ties shared.
 struct PaceSetter {
   std::size_t rank = 0;
-  std::int64_t iterations = 0;
-  std::int64_t of = 0;
-  bool clear() const { return 2 * iterations > of; }
+  double share = 0;
+  bool clear() const { return share > 0.5; }
 };
 
 std::optional<PaceSetter> pace_setter(const RoundRecord& round) {
   const auto& phase = round.phase(Phase::dispatch_combine);
-  if (!phase || phase->times_slowest.empty()) return std::nullopt;
-  const auto& times = phase->times_slowest;
-  const auto most = std::max_element(times.begin(), times.end());
-  return PaceSetter{static_cast<std::size_t>(most - times.begin()), *most,
-                    std::accumulate(times.begin(), times.end(), std::int64_t{0})};
+  if (!phase) return std::nullopt;
+  const std::vector<double> shares = shares_slowest(phase->samples_us);
+  if (shares.size() < 2) return std::nullopt;
+  const auto most = std::max_element(shares.begin(), shares.end());
+  return PaceSetter{static_cast<std::size_t>(most - shares.begin()), *most / phase->samples_us.iterations()};
 }
 
 Sentence cost_sentence(const RoundRecord& round, const RoundSource& source) {
@@ -89,10 +87,9 @@ void add_reference(const NamedRecord& result, const RoundRecord& round, const Ro
 
 void add_pace(const RoundRecord& round, const RoundSource& source, Sentence& out) {
   const auto setter = pace_setter(round);
-  if (!setter || setter->of == 0) return;
+  if (!setter) return;
   const auto rank = static_cast<std::int64_t>(setter->rank);
-  const Value share =
-      decimal(100.0 * static_cast<double>(setter->iterations) / static_cast<double>(setter->of), 0);
+  const Value share = decimal(100.0 * setter->share, 0);
   out.insert(out.end(),
              {words(setter->clear() ? "Rank " : "No single rank sets the pace; rank "), integer(rank),
               words(setter->clear() ? " is the slowest in " : " is the slowest most often, in "), share,

@@ -21,12 +21,14 @@ std::vector<double> law_curve(const WorkloadRecord& workload, const LoadMetrics&
   const auto family = find_family(workload.distribution);
   if (!family || load.loads.size() < 2) return {};
   const auto shape = workload.parameters.find(std::string(shape_name(*family)));
-  if (shape == workload.parameters.end()) return {};
+  // No generator writes another one, but the file may have been changed; a curve has no use for it.
+  if (shape == workload.parameters.end() || !(shape->second > 0) || !std::isfinite(shape->second)) return {};
   std::vector<double> curve = load_curve(*family, shape->second, static_cast<int>(load.loads.size()));
   std::reverse(curve.begin(), curve.end());
   for (double& value : curve) value *= load.mean;
   const double rounding = std::max(1.0, 0.005 * static_cast<double>(load.max));
-  if (std::abs(curve.front() - static_cast<double>(load.max)) > rounding) return {};
+  // Written so that a curve of which nothing is left (NaN) fails as well.
+  if (!(std::abs(curve.front() - static_cast<double>(load.max)) <= rounding)) return {};
   return curve;
 }
 

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include "report/decimals.hpp"
+
 namespace epskew {
 
 Value words(std::string text) {
@@ -22,7 +24,8 @@ Value decimal(double value, int decimals, std::string source) {
 Value amount(std::optional<double> value, std::string source) {
   if (!value) return {"–", std::nullopt, {}, true};
   const double size = std::abs(*value);
-  return decimal(*value, size < 10 ? 2 : size < 100 ? 1 : 0, std::move(source));
+  const int decimals = size < 0.1 ? decimals_of(size, 2) : size < 10 ? 2 : size < 100 ? 1 : 0;
+  return decimal(*value, decimals, std::move(source));
 }
 
 std::string RoundSource::at(const std::string& path) const {

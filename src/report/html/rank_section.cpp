@@ -8,6 +8,7 @@ void add_rows(const RoundSource& source, const NamedRecord& result, const RoundR
   const auto& phase = round.phase(which);
   if (!phase) return;
   const SampleMatrix& samples = phase->samples_us;
+  const std::vector<double> slowest = shares_slowest(samples);
   for (int rank = 0; rank < samples.num_ranks; ++rank) {
     std::vector<double> times(static_cast<std::size_t>(samples.iterations()));
     for (int i = 0; i < samples.iterations(); ++i) times[static_cast<std::size_t>(i)] = samples.at(i, rank);
@@ -15,8 +16,7 @@ void add_rows(const RoundSource& source, const NamedRecord& result, const RoundR
                               integer(rank), words(rank == round.load.rank.hot ? "hot" : "")};
     for (const double q : {0.10, 0.25, 0.50, 0.75, 0.90}) row.push_back(amount(percentile(times, q)));
     const auto index = static_cast<std::size_t>(rank);
-    row.push_back(integer(phase->times_slowest[index], source.at("timing/" + std::string(name_of(which)) +
-                                                                 "/times_slowest/" + std::to_string(rank))));
+    row.push_back(slowest.empty() ? amount(std::nullopt) : decimal(slowest[index], 1));
     row.push_back(
         integer(round.load.rank.loads[index], source.at("load/rank/loads/" + std::to_string(rank))));
     table.rows.push_back(std::move(row));
@@ -47,8 +47,18 @@ Section rank_section(Results results) {
                  {"xTitle", "rank"},
                  {"yTitle", "µs"}};
   figure.table.caption = "Times of every rank over iterations";
-  figure.table.columns = {"result",   "phase",    "round",    "rank",     "load is",       "p10 (µs)",
-                          "p25 (µs)", "p50 (µs)", "p75 (µs)", "p90 (µs)", "times slowest", "selections"};
+  figure.table.columns = {"result",
+                          "phase",
+                          "round",
+                          "rank",
+                          "load is",
+                          "p10 (µs)",
+                          "p25 (µs)",
+                          "p50 (µs)",
+                          "p75 (µs)",
+                          "p90 (µs)",
+                          "times slowest, ties shared",
+                          "selections"};
   for (const Phase phase : plotted_phases) {
     for_each_round(results,
                    [&](const RoundSource& source, const NamedRecord& result, const RoundRecord& round) {

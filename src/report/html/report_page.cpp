@@ -10,18 +10,31 @@
 namespace epskew {
 namespace {
 
+std::string shape_of(const ConfigRecord& config) {
+  return fmt::format("{} ranks, {} tokens a rank at most, hidden {}, top-{} of {} experts", config.num_ranks,
+                     config.max_tokens, config.hidden, config.topk, config.num_experts);
+}
+
+/// The shape of all results where they have one, else that of each by its name.
+std::string shapes_of(Results results) {
+  std::string each;
+  bool same = true;
+  for (const NamedRecord& result : results) {
+    same = same && shape_of(result.record.config) == shape_of(results.front().record.config);
+    each += fmt::format("{}{}: {}", each.empty() ? "" : " · ", result.name, shape_of(result.record.config));
+  }
+  return same ? shape_of(results.front().record.config) : each;
+}
+
 std::string eyebrow(Results results) {
   const Record& first = results.front().record;
-  const ConfigRecord& config = first.config;
-  const std::string shape =
-      fmt::format("{} ranks, {} tokens a rank at most, hidden {}, top-{} of {} experts", config.num_ranks,
-                  config.max_tokens, config.hidden, config.topk, config.num_experts);
-  if (results.size() > 1) return fmt::format("epskew report · {} results · {}", results.size(), shape);
-  return fmt::format("epskew report · {} backend{} · {} · {}", config.backend,
+  if (results.size() > 1)
+    return fmt::format("epskew report · {} results · {}", results.size(), shapes_of(results));
+  return fmt::format("epskew report · {} backend{} · {} · {}", first.config.backend,
                      first.simulation  ? " · simulated"
                      : first.emulation ? " · emulation"
                                        : "",
-                     shape, first.created);
+                     shape_of(first.config), first.created);
 }
 
 }  // namespace

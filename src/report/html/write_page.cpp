@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "epskew/support/json_file.hpp"
 #include "report/html/assets.hpp"
 
 namespace epskew {
@@ -67,7 +68,7 @@ std::string figure_html(const Figure& figure) {
       "<figure id=\"{}\" data-plot=\"{}\">\n<figcaption><h3>{}</h3><p>{}</p></figcaption>\n"
       "<div class=\"legend-slot\"></div>\n<div class=\"plots\"></div>\n"
       "<details><summary>The same as a table ({} rows)</summary>\n{}</details>\n</figure>\n",
-      escape_html(figure.id), escape_html(figure.plot.dump()), escape_html(figure.title),
+      escape_html(figure.id), escape_html(dump_json(figure.plot)), escape_html(figure.title),
       escape_html(figure.note), figure.table.rows.size(), table_html(figure.table));
 }
 

@@ -240,6 +240,35 @@ TEST(FitTrace, WhatCannotBeWindowedIsNoted) {
   EXPECT_NE(short_trace.notes[0].find("longest layer has 100"), std::string::npos);
 }
 
+TEST(FitTrace, WindowsWithoutRanksAreNoted) {
+  FitOptions options = quick();
+  options.window_tokens = {16};
+
+  const FitReport report = fit_trace(tokens_of(8, 100), options);
+
+  ASSERT_EQ(report.notes.size(), 1u);
+  EXPECT_NE(report.notes[0].find("no number of ranks was fitted"), std::string::npos) << report.notes[0];
+}
+
+// Regression: exprank was "clear" at the steepest rate that is searched.
+TEST(FitTrace, NamesNothingWhereOneExpertHasEverything) {
+  Trace trace;
+  trace.source = "one.csv";
+  trace.num_experts = 64;
+  std::vector<std::int64_t> counts(64, 0);
+  counts[7] = 1'000'000;
+  trace.layers.push_back(count_layer(0, counts));
+  FitOptions options;
+  options.bootstrap = 40;
+
+  const FitReport report = fit_trace(trace, options);
+
+  EXPECT_FALSE(report.levels[0].verdict.distinguishable);
+  EXPECT_NE(report.levels[0].verdict.reason.find("at the end of the searched range"), std::string::npos)
+      << report.levels[0].verdict.reason;
+  EXPECT_EQ(of(report.levels[0], LawFamily::exprank).at_bound, 1);
+}
+
 TEST(FitTrace, TheFloorIsThatOfUniformRouting) {
   // 2 ranks, 16 selections: mean of max / mean is 1 + E|B - 8| / 8, B binomial(16, 1/2), = 1 + 16·C(16,
   // 8)/2^16 / 16.
@@ -251,6 +280,67 @@ TEST(FitTrace, TheFloorIsThatOfUniformRouting) {
   const double floor = fit_trace(trace, quick()).levels[0].floor;
 
   EXPECT_NEAR(floor, 1 + 12870.0 / 65536, 0.06);
+}
+
+// Every token has one selection left of two: 16 single draws, not eight pairs (whose factor would be 1).
+TEST(FitTrace, TheFloorOfAMaskedRecordingDrawsWhatIsLeft) {
+  Trace trace;
+  trace.source = "masked.jsonl";
+  trace.num_experts = 2;
+  TraceLayer layer = count_layer(0, {1, 15});
+  layer.topk = 2;
+  for (int token = 0; token < 16; ++token)
+    layer.topk_idx.insert(layer.topk_idx.end(), {token == 0 ? 0 : 1, -1});
+  trace.layers.push_back(layer);
+  FitOptions options = quick();
+  options.num_ranks = {2};
+  options.window_tokens = {8};
+
+  const FitReport report = fit_trace(trace, options);
+
+  EXPECT_NEAR(report.levels[0].floor, 1 + 12870.0 / 65536, 0.06);
+  ASSERT_EQ(report.windows.size(), 2u);
+  EXPECT_NEAR(report.windows[1].floor, 1 + 12870.0 / 65536, 0.06);
+}
+
+// 16 selections in one layer, 4 in the other: C(4, 2)/2^4.
+TEST(FitTrace, TheFloorIsTheMeanOfThoseOfTheLayers) {
+  Trace trace;
+  trace.source = "two.csv";
+  trace.num_experts = 2;
+  trace.layers.push_back(count_layer(0, {1, 15}));
+  trace.layers.push_back(count_layer(1, {1, 3}));
+
+  const double floor = fit_trace(trace, quick()).levels[0].floor;
+
+  EXPECT_NEAR(floor, 1 + (12870.0 / 65536 + 6.0 / 16) / 2, 0.04);
+}
+
+// C(n, n/2)/2^n → sqrt(2 / (pi n)). Drawn one by one, 10^14 selections would take weeks.
+TEST(FitTrace, TheFloorOfALargeRecordingIsDrawnAsCounts) {
+  constexpr double n = 1e14;
+  Trace trace;
+  trace.source = "large.csv";
+  trace.num_experts = 2;
+  trace.layers.push_back(count_layer(0, {std::int64_t{1}, static_cast<std::int64_t>(n) - 1}));
+
+  const double floor = fit_trace(trace, quick()).levels[0].floor;
+
+  EXPECT_NEAR((floor - 1) / std::sqrt(2 / (std::acos(-1.0) * n)), 1, 0.3);
+}
+
+// 64 independent normal loads have their largest 2.34 standard deviations above the mean.
+TEST(FitTrace, CountsDrawnAtOnceAreEvenOverTheExperts) {
+  Trace trace;
+  trace.source = "large.csv";
+  trace.num_experts = 64;
+  std::vector<std::int64_t> counts(64, 1'000'000'000);
+  counts[5] = 1'000'500'000;
+  trace.layers.push_back(count_layer(0, counts));
+
+  const double floor = fit_trace(trace, quick()).levels[0].floor;
+
+  EXPECT_NEAR((floor - 1) * std::sqrt(1e9), 2.34, 0.2);
 }
 
 TEST(FitTrace, IsAFunctionOfItsSeed) {

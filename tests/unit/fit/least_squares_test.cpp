@@ -194,5 +194,28 @@ TEST(SortedLoads, AreAscendingWithMeanOne) {
   EXPECT_EQ(sorted_loads(std::vector<double>{6, 0, 3}, "x"), (std::vector<double>{0, 1, 2}));
 }
 
+// Long recordings of a well balanced model: nothing but chance is left in their loads. Regression: only the
+// normal law reached them, and was named.
+TEST(LeastSquares, NarrowLoadsAreWithinEveryFamilysRange) {
+  const LeastSquares fitter(64);
+  const std::vector<double> normal = law_curve(LawFamily::normal, std::vector<double>{0, 1}, 64);
+  for (const double spread : {1e-2, 1e-3, 1e-4, 3e-5}) {
+    std::vector<double> loads;
+    for (const double z : normal) loads.push_back(1 + spread * z);
+    for (const LawFamily family : {LawFamily::lognormal, LawFamily::gamma, LawFamily::weibull,
+                                   LawFamily::exprank, LawFamily::powerlaw, LawFamily::pareto}) {
+      SCOPED_TRACE(std::string(name_of(family)) + " " + std::to_string(spread));
+
+      const LeastSquaresFit fit = fitter.fit(family, loads);
+
+      EXPECT_FALSE(fit.at_bound);
+      // Of the variance of loads, 64 spread², most is explained by a law of any form.
+      EXPECT_LT(fit.sse, 0.6 * 64 * spread * spread);
+    }
+    EXPECT_NEAR(fitter.fit(LawFamily::lognormal, loads).parameters[1] / spread, 1, 0.01);
+    EXPECT_NEAR(fitter.fit(LawFamily::gamma, loads).parameters[1] * spread * spread, 1, 0.02);
+  }
+}
+
 }  // namespace
 }  // namespace epskew

@@ -55,6 +55,9 @@ TEST(Bandwidth, NumeratorsAreWhatTheirNamesSay) {
 TEST(Bandwidth, DeduplicatedCopiesAreMessages) {
   const BandwidthRecord record = bandwidth(WireCopies{Copies::messages, Copies::messages});
 
+  EXPECT_EQ(record.send_logical.at("dispatch").bytes, 6 * 256);  // whatever travels
+  EXPECT_EQ(record.hot_receive.at("dispatch").bytes, 7 * 256);   // 3 from rank 0, 4 of its own
+  EXPECT_EQ(record.hot_receive.at("combine").bytes, 5 * 256);    // 1 from rank 0, 4 of its own
   EXPECT_EQ(record.wire.at("dispatch").bytes, 3 * 256);
   EXPECT_EQ(record.wire.at("combine").bytes, 3 * 256);
   EXPECT_EQ(record.wire_basis.at("combine"), "messages");
@@ -73,6 +76,8 @@ TEST(Bandwidth, CopiesThatFollowNeitherHaveNoNumber) {
 
   EXPECT_EQ(record.wire.at("dispatch").bytes, 5 * 256);
   EXPECT_EQ(record.wire.count("combine"), 0u);
+  EXPECT_EQ(record.hot_receive.count("combine"), 0u);
+  EXPECT_EQ(record.hot_receive.count("dispatch_combine"), 0u);
   EXPECT_EQ(record.wire.count("dispatch_combine"), 0u);
   EXPECT_EQ(record.wire_basis.at("combine"), "none");
 }

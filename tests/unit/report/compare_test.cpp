@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "epskew/support/error.hpp"
@@ -129,6 +130,78 @@ TEST(Compare, TellsWhatTheRunsDifferIn) {
 
   EXPECT_EQ(compare(run("a", 200, 100, 1), b, only_pair()).differences,
             (std::vector<std::string>{"backend cpu against mpi", "variant dispatch direct against dedup"}));
+}
+
+TEST(Compare, TellsOfEverySettingAndMachineThatDiffers) {
+  NamedRecord a = run("a", 200, 100, 1);
+  NamedRecord b = run("b", 200, 100, 1);
+  a.record.config.variants = {{"combine", "push"}};
+  b.record.config.variants = {{"pages", "small"}};
+  b.record.config.passes = 4;
+  b.record.config.warmup = 9;
+  b.record.config.num_masked = 3;
+  b.record.config.clock.source = "events";
+  a.record.config.backend_facts = {"MPI: 4.1", "exchange: rma, chosen by its second operation (rma 12 us)"};
+  b.record.config.backend_facts = {"MPI: 4.1", "exchange: node, chosen by its second operation (rma 15 us)"};
+  a.record.driver = "550";
+  b.record.build.commit = "abc";
+  b.record.build.flags = "-O3";
+  b.record.emulation = std::nullopt;
+
+  EXPECT_EQ(compare(a, b, only_pair()).differences,
+            (std::vector<std::string>{
+                "variant combine push against none", "variant pages none against small",
+                "masked entries a rank 0 against 3", "passes 1 against 4", "warm-up 1 against 9",
+                "clock steady_clock against events", "GPU driver 550 against unknown",
+                "emulation of 2 ranks on 1 GPUs against none", "backend fact exchange rma against node",
+                "commit unknown against abc", "compiler flags -O2 against -O3"}));
+}
+
+TEST(Compare, WarnsOfWhatTheIntervalsDoNotHold) {
+  NamedRecord a = run("a", 200, 100, 1);
+  NamedRecord b = run("b", 200, 100, 1);
+  b.record.config.passes = 4;
+  CompareOptions options = only_pair();
+  options.fail_above = 1.02;
+
+  const Comparison comparison = compare(a, b, options);
+
+  ASSERT_EQ(comparison.warnings.size(), 2u);
+  EXPECT_EQ(comparison.warnings[0].find("a was measured in one pass"), 0u) << comparison.warnings[0];
+  EXPECT_EQ(comparison.warnings[1].find("--fail-above 1.02 is below 1.05"), 0u) << comparison.warnings[1];
+  EXPECT_NE(comparison_table(comparison).find("warning: a was measured in one pass"), std::string::npos);
+}
+
+TEST(Compare, AGateRefusesWhatTheOracleDidNotSee) {
+  const NamedRecord a = run("a", 200, 100, 1);
+  NamedRecord unseen = run("b", 200, 100, 1);
+  unseen.record.rounds[0].oracle.after = std::nullopt;
+  CompareOptions options = only_pair();
+
+  EXPECT_NE(comparison_table(compare(a, unseen, options)).find("b: round 1.5 was not checked by the oracle"),
+            std::string::npos);
+  options.fail_above = 1.05;
+  EXPECT_NE(problem_of(a, unseen, options).find("round 1.5 was not checked by the oracle"),
+            std::string::npos);
+}
+
+TEST(Compare, TheTableFitsATerminal) {
+  NamedRecord a = run("a", 200, 1234567.8, 1000);
+  a.record.rounds[0].label = "layer 26 window 100";
+  NamedRecord b = a;
+  b.record.rounds[0].workload.digest = "another routing";
+  CompareOptions options = only_pair();
+  options.allow_different_routing = true;
+
+  const std::string table = comparison_table(compare(a, b, options));
+
+  std::size_t widest = 0;
+  for (std::size_t begin = 0; begin < table.size();) {
+    const std::size_t end = table.find('\n', begin);
+    if (table.compare(begin, 7, "warning") != 0) widest = std::max(widest, end - begin);
+    begin = end + 1;
+  }
+  EXPECT_LE(widest, 100u);
 }
 
 TEST(Compare, PutsWhatHasNoCounterpartIntoWords) {

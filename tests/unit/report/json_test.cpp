@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -78,6 +79,92 @@ TEST(Json, RefusesWhatItCannotRead) {
   EXPECT_NE(problem_of(text.substr(0, text.size() / 2)).find("not a whole JSON file"), std::string::npos);
   EXPECT_NE(problem_of("[1, 2]").find("not an epskew result file"), std::string::npos);
   EXPECT_NE(problem_of("").find("not a whole JSON file"), std::string::npos);
+}
+
+/// The sample with the value at `path` (a JSON pointer) replaced.
+std::string problem_with(const char* path, const json& value) {
+  json file = json::parse(to_json(test::sample_record()));
+  file[json::json_pointer(path)] = value;
+  return problem_of(file.dump());
+}
+
+// Regression: 4.9 ranks were 4, 4294967300 were 4 too, and a seed of -1 was 18446744073709551615.
+TEST(Json, RefusesNumbersOfTheWrongKind) {
+  const std::pair<const char*, json> wrong[] = {
+      {"/config/num_ranks", 4.9},
+      {"/config/num_ranks", 4294967298},
+      {"/config/passes", 4.7},
+      {"/config/seed", -1},
+      {"/config/flush_cache", 1},
+      {"/rounds/1/load/rank/loads/0", 1e300},
+      {"/rounds/1/load/selections/0/1", 2.5},
+      {"/rounds/1/load/rank/factor", "1"},
+      {"/rounds/1/timing/dispatch/samples_us/0/0", true},
+      {"/rounds/1/memory/reserved_bytes/0", 0.5},
+  };
+
+  for (const auto& [path, value] : wrong) {
+    EXPECT_NE(problem_with(path, value).find("is not a complete epskew result file"), std::string::npos)
+        << path << ' ' << value << ": " << problem_with(path, value);
+  }
+  EXPECT_NE(problem_with("/config/num_ranks", 4.9).find("num_ranks: 4.9 is no whole number from -2147483648"),
+            std::string::npos)
+      << problem_with("/config/num_ranks", 4.9);
+}
+
+TEST(Json, RefusesWhatCannotHaveBeenMeasured) {
+  EXPECT_NE(problem_with("/rounds/1/timing/dispatch/samples_us/0/0", -1.0)
+                .find("round 1.0 (samples_us holds -1, which is below 0)"),
+            std::string::npos);
+  EXPECT_NE(problem_with("/rounds/1/load/expert/loads/0", -3).find("load.expert.loads holds -3"),
+            std::string::npos);
+  EXPECT_NE(problem_with("/rounds/1/label", "uniform").find("two rounds are called uniform"),
+            std::string::npos);
+}
+
+TEST(Json, ReadsVersionsOfThreeNumbersOnly) {
+  for (const char* version :
+       {"1.-5.0", "1.2", "1", "1.2.", "1.2.x", "1.2.0.0", "1.2.0 ", "-1.0.0", "", "1..0"}) {
+    EXPECT_NE(problem_with("/schema_version", version).find("has schema version"), std::string::npos)
+        << version;
+  }
+  EXPECT_EQ(problem_with("/schema_version", "1.3.7"), "accepted");
+}
+
+TEST(Json, OnlyFilesOlderThanPassesMayLackThem) {
+  json file = json::parse(to_json(test::sample_record()));
+  file["config"].erase("passes");
+  file["schema_version"] = "1.1.0";
+  const std::string older = file.dump();
+  file["schema_version"] = "1.2.0";
+  const std::string younger = file.dump();
+
+  EXPECT_EQ(from_json(older, "r.json").config.passes, 1);
+  EXPECT_NE(problem_of(younger).find("key 'passes' not found"), std::string::npos);
+}
+
+// Regression: a result in which one rank has all the load could not be read again.
+TEST(Json, AnInfiniteRatioComesBack) {
+  Record record = test::sample_record();
+  record.rounds[2].load.hot_over_others = std::numeric_limits<double>::infinity();
+
+  const Record read = from_json(to_json(record), "r.json");
+
+  EXPECT_EQ(read.rounds[2].load.hot_over_others, std::numeric_limits<double>::infinity());
+}
+
+// Regression: a run of an hour was lost over a file name.
+TEST(Json, TextThatIsNoUtf8CostsItsOddBytesOnly) {
+  Record record = test::sample_record();
+  record.argv.push_back(
+      "/tmp/b\xff"
+      "ad.json");
+
+  const Record read = from_json(to_json(record), "r.json");
+
+  EXPECT_EQ(read.argv.back(),
+            "/tmp/b\xEF\xBF\xBD"
+            "ad.json");
 }
 
 TEST(Json, AMissingFileIsTheUsersMistake) {

@@ -5,6 +5,7 @@
 #include "epskew/report/html.hpp"
 #include "epskew/report/json.hpp"
 #include "epskew/support/error.hpp"
+#include "epskew/workload/family.hpp"
 #include "report/html/number.hpp"
 #include "report/html/sections.hpp"
 #include "report/html/write_page.hpp"
@@ -57,16 +58,34 @@ TEST(Headline, ClaimsNoDifferenceWhereTheIntervalHoldsOne) {
       "At imbalance factor 1.5, dispatch + combine shows no difference from balanced: 1.02× (0.97–1.08)");
 }
 
-TEST(Headline, NamesNoPaceSetterThatIsSlowestInHalfTheIterations) {
+/// The skewed round with other times of dispatch + combine.
+NamedRecord timed(SampleMatrix samples) {
   NamedRecord result = sample(1.5, 1.4, 1.6);
-  result.record.rounds[2].timing[static_cast<std::size_t>(Phase::dispatch_combine)]->times_slowest = {2, 2};
+  result.record.rounds[2].timing[static_cast<std::size_t>(Phase::dispatch_combine)]->samples_us =
+      std::move(samples);
+  return result;
+}
 
-  const Page page = headline_of({result});
+TEST(Headline, NamesNoPaceSetterThatIsSlowestInHalfTheIterations) {
+  const Page page = headline_of({timed({3, {2, 1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 2}})});
 
   EXPECT_EQ(text_of(page.headline).find("sets the pace"), std::string::npos);
   EXPECT_NE(text_of(page.support.at(0))
                 .find("No single rank sets the pace; rank 0 is the slowest most often, in 50 %"),
             std::string::npos);
+}
+
+// One thread that plays all ranks has one time for all of them.
+TEST(Headline, NamesNoRankWhereAllTie) {
+  const NamedRecord result = timed({2, {5, 5, 6, 6, 7, 7}});
+
+  const Page page = headline_of({result});
+  const Table table = rank_section(std::vector{result}).figures.at(0).table;
+
+  EXPECT_EQ(text_of(page.headline).find("sets the pace"), std::string::npos);
+  EXPECT_EQ(text_of(page.support.at(0)).find("slowest in"), std::string::npos);
+  EXPECT_EQ(text_of(page.support.at(0)).find("slowest most often"), std::string::npos);
+  EXPECT_TRUE(table.rows.at(4)[9].missing);  // dispatch + combine of the third round, rank 0
 }
 
 TEST(Headline, WarnsOfAWrongResult) {
@@ -131,6 +150,31 @@ TEST(LoadSection, DrawsTheLawOnlyWhereItFits) {
   EXPECT_NEAR(rows[2][4].exact.value(), 48, 0.05);
   EXPECT_NEAR(rows[3][4].exact.value(), 16, 0.05);
   EXPECT_TRUE(other_rows[2][4].missing);
+}
+
+// Regression: the program was aborted. The file may have been changed by hand.
+TEST(LoadSection, DrawsNoLawOfAShapeThatNoneHas) {
+  for (const char* family : {"lognormal", "gamma", "weibull", "powerlaw", "exprank"}) {
+    for (const double shape : {-1.0, 0.0, 1e-300, 1e-6, 1e6, 1e300}) {
+      SCOPED_TRACE(std::string(family) + " " + std::to_string(shape));
+      NamedRecord result{"a", test::sample_record()};
+      WorkloadRecord& workload = result.record.rounds[2].workload;
+      workload.distribution = family;
+      workload.parameters = {{std::string(shape_name(*find_family(family))), shape}};
+      workload.digest = "another routing";
+
+      const auto rows = load_section(std::vector{result}).figures.at(0).table.rows;
+
+      EXPECT_TRUE(rows.at(2)[4].missing);
+    }
+  }
+}
+
+TEST(BandwidthSection, SmallRatesKeepThreeDigits) {
+  EXPECT_EQ(amount(0.00123456).text, "0.00123");
+  EXPECT_EQ(amount(0.0999).text, "0.0999");
+  EXPECT_EQ(amount(0.0).text, "0.00");
+  EXPECT_EQ(amount(3.14159).text, "3.14");
 }
 
 TEST(TrafficSection, SumsBlocksOfRanksBeyondSixtyFour) {
@@ -201,6 +245,19 @@ TEST(ReportPage, FetchesNothing) {
 
   EXPECT_NE(page.find("default-src 'none'"), std::string::npos);
   EXPECT_FALSE(std::regex_search(page.substr(0, page.find("<script>")), std::regex("(src|href)=\"[^#]")));
+}
+
+TEST(ReportPage, NamesTheShapeOfEachWhereTheyDiffer) {
+  NamedRecord a{"a", test::sample_record()};
+  NamedRecord b{"b", test::sample_record()};
+  const std::string alike = report_page(std::vector{a, b});
+  b.record.config.hidden = 7168;
+  const std::string different = report_page(std::vector{a, b});
+
+  EXPECT_NE(alike.find("2 results · 2 ranks, 16 tokens a rank at most, hidden 128,"), std::string::npos);
+  EXPECT_NE(different.find("2 results · a: 2 ranks, 16 tokens a rank at most, hidden 128,"),
+            std::string::npos);
+  EXPECT_NE(different.find(" · b: 2 ranks, 16 tokens a rank at most, hidden 7168,"), std::string::npos);
 }
 
 TEST(ReportPage, NeedsAResult) {

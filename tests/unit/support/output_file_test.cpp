@@ -8,6 +8,7 @@
 #include <iterator>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "epskew/support/error.hpp"
 
@@ -140,6 +141,22 @@ TEST_F(OutputFileTest, ADeviceIsWrittenInPlace) {
 
 TEST(OutputFile, ADashIsStandardOutput) {
   EXPECT_TRUE(OutputFile("--json", "-").is_stdout());
+}
+
+TEST_F(OutputFileTest, RefusesToReplaceWhatIsRead) {
+  const std::string input = (folder_ / "in.json").string();
+  std::ofstream(input) << "precious";
+  const std::string link = (folder_ / "link.json").string();
+  fs::create_symlink(input, link);
+  const std::string around = (folder_ / "." / "in.json").string();
+  const std::vector<std::string> inputs = {"/nonexistent", input};
+
+  for (const std::string& target : {input, link, around}) {
+    EXPECT_THROW(refuse_to_replace("--json", target, inputs), UsageError) << target;
+  }
+  EXPECT_NO_THROW(refuse_to_replace("--json", "-", inputs));
+  EXPECT_NO_THROW(refuse_to_replace("--json", (folder_ / "out.json").string(), inputs));
+  EXPECT_NO_THROW(refuse_to_replace("--json", "/dev/null", std::vector<std::string>{"/dev/null"}));
 }
 
 }  // namespace

@@ -154,5 +154,21 @@ TEST(RoutingFile, IsATraceOfOneLayer) {
   EXPECT_EQ(trace.layers[0].counts, (std::vector<std::int64_t>{2, 1, 1, 1}));
 }
 
+// Such a file begins with the byte that a pickle begins with.
+TEST(RoutingFile, IsReadWhereItsHeaderLengthBeginsLikeAPickle) {
+  const test::TempFolder folder;
+  const auto file = folder.path() / "routing.safetensors";
+  std::string spec = "{}";
+  do {
+    spec += ' ';
+    write_routing_file(OutputFile("-o", file.string()), small_table(), spec);
+  } while (header_length(test::slurp(file)) % 256 != 0x80);
+
+  const Trace trace = read_trace(file, {});
+
+  EXPECT_EQ(trace.format, "epskew");
+  EXPECT_EQ(trace.layers.at(0).topk_idx, small_table().topk_idx);
+}
+
 }  // namespace
 }  // namespace epskew
