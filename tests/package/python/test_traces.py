@@ -89,7 +89,7 @@ class Traces(TraceTest):
             "does not exist": lambda: epskew.load_trace(self.folder / "none"),
             "--npy colours": lambda: epskew.load_trace(self.file, npy="colours"),
             "layer 9|--layers": lambda: self.load(layers=[9]),
-            "does not divide": lambda: self.load().replay(num_processes=3, num_tokens=1),
+            "do not divide": lambda: self.load().replay(num_processes=3, num_tokens=1),
             "--deal up": lambda: self.load().replay(num_processes=4, num_tokens=1, deal="up"),
             "--windows": lambda: self.load().replay(num_processes=4, num_tokens=1, windows=0),
             "never negative": lambda: epskew.Trace.from_counts([1, -1]),
