@@ -208,11 +208,13 @@ TEST(Session, RefusesMorePassesThanIterations) {
 
 TEST(Session, AWrongResultNamesRoundTimeRankTokenAndColumn) {
   const std::string before = problem_with(0);
-  // Each oracle looks at two combines; two oracles before the timing pass, the third look is after it.
-  const std::string after = problem_with(4);
+  // Two oracles look at two combines each before the timing, then one look at each of the three timing modes.
+  const std::string during = problem_with(4);
+  const std::string after = problem_with(7);
 
   EXPECT_EQ(before.find("round uniform, before the timing: combine: rank 2, token 3, column 7"), 0u)
       << before;
+  EXPECT_EQ(during.find("round uniform, in the timing: combine: rank 2, token 3, column 7"), 0u) << during;
   EXPECT_EQ(after.find("round uniform, after the timing: combine: rank 2, token 3, column 7"), 0u) << after;
 }
 
