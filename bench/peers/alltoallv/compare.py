@@ -33,7 +33,7 @@ def make_routing(args, factor, file):
     shape = ["--num-processes", args.num_processes, "--num-tokens", args.num_tokens, "--num-topk", args.num_topk,
              "--num-experts", args.num_experts, "--seed", args.seed]
     # "uniform" is a round of experts drawn at random: no target factor at all.
-    target = ["--distribution", "uniform"] if factor == "uniform" else ["--imbalance-factors", factor]
+    target = [] if factor == "uniform" else ["--imbalance-factors", factor]
     command = [args.epskew, "gen", *shape, *target, "-o", file]
     subprocess.run([str(c) for c in command], check=True, stdout=subprocess.DEVNULL)
 
