@@ -42,7 +42,7 @@ class JoinedRank {
     ids_ = int32_of(ids, "topk_idx");
     weights_.assign(weights.data(), weights.data() + weights.size());
     x_.resize(x.size());
-    std::memcpy(x_.data(), x.data(), x.size() * sizeof(BFloat16));
+    std::memcpy(static_cast<void*>(x_.data()), x.data(), x.size() * sizeof(BFloat16));
     exchange_->set_input(0, 0, {x_, ids_, weights_});
   }
 

@@ -44,6 +44,9 @@ class BoundOracle {
     oracle_.accept(rounding);
   }
 
+  BoundOracle(const BoundOracle&) = delete;
+  BoundOracle& operator=(const BoundOracle&) = delete;
+
   const RoutingTable& table() const { return nb::cast<const Routing&>(routing_).table(); }
   const ExchangeShape& shape() const { return shape_; }
   nb::object routing() const { return routing_; }
