@@ -175,8 +175,8 @@ combine. Several ranks on one GPU are an **emulation**: no link is in any of the
 
 ## Eight ranks, split, one after the other with the whole GPU: sum over the four phases of the slowest rank (of the median rank)
 
-DeepEP with 1024 tokens needs more memory than the GPU has, and takes at most top-{DEEPEP_MOST_TOPK}. DeepEP's fused kernels hang where
-several ranks share a GPU.
+DeepEP takes at most top-{DEEPEP_MOST_TOPK}, and more than 512 tokens on 8 ranks need more memory than the GPU has. Its fused kernels hang
+where several ranks share a GPU.
 
 {table(["case", "DeepEP", "epskew", "ratio"], map(split_row, several))}
 

@@ -192,8 +192,8 @@ __device__ inline void write_metadata(const RankCtx& ctx, const DispatchShared& 
   }
 }
 
-/// The counts launch of the lockstep driver: counts go out, and each selection's number is kept for
-/// dispatch_send.
+/// The counts launch of the lockstep driver: counts go out, each selection's number is kept for
+/// dispatch_send, and the tokens are asked for, so that they are nearer when the peers' counts have come.
 template <Carry carry>
 __device__ inline void dispatch_counts(const RankCtx& ctx, int* memory) {
   const Launch& launch = ctx.launch;
@@ -212,6 +212,8 @@ __device__ inline void dispatch_counts(const RankCtx& ctx, int* memory) {
     int* messages = ctx.mine<int>(launch.offsets.message_numbers) + first;
     for (int i = threadIdx.x; i < own; i += blockDim.x) messages[i] = shared.message[i];
   }
+  prefetch_lines(ctx.mine<const char>(launch.offsets.x), 2ull * ctx.num_tokens() * launch.hidden,
+                 ctx.block * blockDim.x + threadIdx.x, ctx.num_blocks * blockDim.x);
 }
 
 /// What an earlier counts launch found out about this block's tokens.

@@ -88,6 +88,16 @@ __device__ inline uint4 load_row(const void* address) {
                : "l"(address));
   return v;
 }
+/// Asks for the lines of [begin, begin + bytes) to be in L2 soon; workers 0 … workers − 1 share them. Nothing
+/// waits for it.
+__device__ inline void prefetch_lines(const void* begin, std::uint64_t bytes, int worker, int workers) {
+  constexpr std::uint64_t line = 128;
+  const char* lines = static_cast<const char*>(begin);
+  for (std::uint64_t i = line * static_cast<std::uint64_t>(worker); i < bytes;
+       i += line * static_cast<std::uint64_t>(workers)) {
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(lines + i));
+  }
+}
 /// 16 bytes of this rank's own input, read once.
 __device__ inline uint4 load_input(const void* address) {
   uint4 v;

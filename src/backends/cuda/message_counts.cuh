@@ -12,23 +12,6 @@ namespace epskew::cuda {
 /// messages with their headers.
 enum class Carry { rows, rows_and_headers, messages };
 
-/// A set of ranks in registers.
-struct RankSet {
-  std::uint64_t low = 0;
-  std::uint64_t high = 0;
-
-  /// True where `rank` was not in the set before.
-  __device__ bool insert(int rank) {
-    const std::uint64_t bit = std::uint64_t{1} << (rank % 64);
-    const bool upper = rank >= 64;
-    const bool is_new = ((upper ? high : low) & bit) == 0;
-    low |= upper ? 0 : bit;
-    high |= upper ? bit : 0;
-    return is_new;
-  }
-};
-static_assert(max_ranks <= 128);
-
 /// Numbers the messages of tokens [token0, token1), which are this block's; experts are in shared memory
 /// already.
 __device__ inline void count_messages(const RankCtx& ctx, int token0, int token1, DispatchShared& shared) {
@@ -37,16 +20,19 @@ __device__ inline void count_messages(const RankCtx& ctx, int token0, int token1
   for (int r = threadIdx.x; r < launch.num_ranks; r += blockDim.x)
     shared.messages[r] = shared.messages_before[r] = 0;
   __syncthreads();
-  for (int token = threadIdx.x; token < ctx.num_tokens(); token += blockDim.x) {
-    RankSet seen;
-    for (int k = 0; k < launch.topk; ++k) {
-      const int e = __ldg(topk + token * launch.topk + k);
-      if (e < 0) continue;
-      const int rank = e / launch.experts_per_rank;
-      if (!seen.insert(rank)) continue;
-      atomicAdd(shared.messages + rank, 1);
-      if (token < token0) atomicAdd(shared.messages_before + rank, 1);
+  for (int i = threadIdx.x; i < ctx.num_tokens() * launch.topk; i += blockDim.x) {
+    const int e = __ldg(topk + i);
+    if (e < 0) continue;
+    const int rank = e / launch.experts_per_rank;
+    const int first = rank * launch.experts_per_rank;
+    bool leads = true;  // no earlier selection of the token goes to that rank
+    for (int j = i - i % launch.topk; j < i; ++j) {
+      const int other = __ldg(topk + j) - first;
+      leads = leads && (other < 0 || other >= launch.experts_per_rank);
     }
+    if (!leads) continue;
+    atomicAdd(shared.messages + rank, 1);
+    if (i < token0 * launch.topk) atomicAdd(shared.messages_before + rank, 1);
   }
   __syncthreads();
   const int own = (token1 - token0) * launch.topk;

@@ -179,12 +179,13 @@ Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const
                                  ranks_of_device, resident));
   }
   const int cap = settings.blocks != 0 ? std::min(settings.blocks, resident) : resident;
-  // Dispatch is bound by latency and stores: one block a multiprocessor starts sooner. Combine wants loads in
-  // flight.
-  const int for_dispatch = std::min(cap, limits.multiprocessors);
-  const auto a_rank = [&](int blocks) { return std::max(blocks / ranks_of_device, 1); };
   Plan plan;
   plan.algorithms = choose_algorithms(shape, options, settings);
+  // Direct dispatch is bound by latency and stores: one block a multiprocessor starts sooner. Copying
+  // messages and combining want loads in flight.
+  const bool dedup = plan.algorithms.dispatch == DispatchAlgorithm::dedup;
+  const int for_dispatch = dedup ? cap : std::min(cap, limits.multiprocessors);
+  const auto a_rank = [&](int blocks) { return std::max(blocks / ranks_of_device, 1); };
   const bool headers = plan.algorithms.headers();
   plan.fused_dispatch = dispatch_size(shape, a_rank(for_dispatch), headers);
   plan.fused_combine = combine_size(shape, a_rank(cap));

@@ -76,6 +76,17 @@ TEST(CudaPlan, RanksAreSpreadOverDevices) {
   EXPECT_THROW(make_plan({2, 8, 2, 128, 4}, {}, four, {}), UsageError);
 }
 
+// Copying messages wants loads in flight, writing rows an early start.
+TEST(CudaPlan, DeduplicatedDispatchUsesEveryResidentBlock) {
+  const ExchangeShape shape{8, 256, 8, 7168, 128};
+  Settings dedup;
+  dedup.dispatch = DispatchAlgorithm::dedup;
+
+  EXPECT_EQ(make_plan(shape, {}, {}, {}).lockstep_dispatch.blocks, 132);
+  EXPECT_EQ(make_plan(shape, {}, dedup, {}).lockstep_dispatch.blocks, 264);
+  EXPECT_EQ(make_plan(shape, {}, dedup, {}).fused_dispatch.blocks, 33);
+}
+
 // A block's token list must hold what the device code will put there: items [b·n/B, (b+1)·n/B), one item more
 // for some.
 TEST(CudaPlan, TokenListsHoldEveryBlocksShare) {
