@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "conformance/combined_bits.hpp"
 #include "conformance/tables.hpp"
 #include "epskew/backends/registry.hpp"
 #include "epskew/exchange/oracle.hpp"
@@ -109,40 +110,21 @@ TEST_F(CudaVariant, ManyTokensAndManyRanksAreRightDeduplicated) {
   EXPECT_EQ(run_oracle_on({Tokens(100, 3), 200, 4}, 256, options, OracleData::exact), "");
 }
 
-/// Combined tokens of all ranks, one after the other, as bytes.
-std::string combined_bits(const char* backend, const ExchangeOptions& options) {
-  const RoutingTable table = make_table(uneven);
-  const ExchangeShape shape = shape_of(table, 384);
-  const auto reports = find_backend(backend)->make_world(shape, options)->run([&](Exchange& exchange) {
-    Oracle oracle(table, shape, options, OracleData::random, 21);
-    std::string bits;
-    if (run_oracle(exchange, oracle)) return std::string("wrong");
-    for (int local = 0; local < static_cast<int>(exchange.local_ranks().size()); ++local) {
-      const auto out = exchange.combine_output(local, 0);
-      bits.append(reinterpret_cast<const char*>(out.data()), out.size_bytes());
-    }
-    return bits;
-  });
-  std::string all;
-  for (const std::string& report : reports) all += report;
-  return all;
-}
-
 // Whatever is not summed in another order comes out as in the reference; what is pre-reduced as on the CPU,
 // which sums in the same order.
 TEST_F(CudaVariant, BitsAreThoseOfTheReferenceAndOfTheCpu) {
   for (const DispatchFormat format : {DispatchFormat::bf16, DispatchFormat::fp8}) {
     ExchangeOptions options;
     options.dispatch = format;
-    const std::string reference = combined_bits("reference", options);
+    const std::string reference = combined_bits("reference", make_table(uneven), options);
     options.variants = {{"combine", "prereduce"}};
-    const std::string cpu = combined_bits("cpu", options);
+    const std::string cpu = combined_bits("cpu", make_table(uneven), options);
 
     for (const char* dispatch : {"direct", "dedup"}) {
       options.variants = {{"dispatch", dispatch}, {"combine", "push"}};
-      EXPECT_EQ(combined_bits("cuda", options), reference) << dispatch;
+      EXPECT_EQ(combined_bits("cuda", make_table(uneven), options), reference) << dispatch;
       options.variants["combine"] = "prereduce";
-      EXPECT_EQ(combined_bits("cuda", options), cpu) << dispatch;
+      EXPECT_EQ(combined_bits("cuda", make_table(uneven), options), cpu) << dispatch;
     }
     EXPECT_EQ(reference.size(), 30u * 384 * 2);
   }

@@ -29,7 +29,6 @@ Section cost_section(Results results) {
   figure.title = "How many times as long as balanced";
   figure.note =
       "Slowest-rank median of a round over that of the balanced round of the same run, with its 95 % "
-      "bootstrap "
       "interval. Where the interval holds 1, no difference was seen.";
   figure.plot = {{"kind", "bars"},
                  {"roles",

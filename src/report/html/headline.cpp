@@ -82,7 +82,7 @@ void add_reference(const NamedRecord& result, const RoundRecord& round, const Ro
               words(" µs against "),
               amount(balanced->phase(Phase::dispatch_combine)->slowest_rank.p50, there.at(median)),
               words(" µs in the balanced round (medians of "), integer(phase->samples_us.iterations()),
-              words(" iterations; the range is a 95 % bootstrap interval). ")});
+              words(" iterations; the range is a 95 % interval). ")});
 }
 
 void add_pace(const RoundRecord& round, const RoundSource& source, Sentence& out) {

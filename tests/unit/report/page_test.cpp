@@ -45,7 +45,7 @@ TEST(Headline, StatesCostFactorAndPaceSetter) {
       text_of(page.support.at(0)),
       "The slowest rank needs 49.5 µs against 33.5 µs in the balanced round (medians of 4 iterations; the "
       "range is "
-      "a 95 % bootstrap interval). Rank 1 is the slowest in 100 % of iterations; it is the hot rank, with 48 "
+      "a 95 % interval). Rank 1 is the slowest in 100 % of iterations; it is the hot rank, with 48 "
       "selections against a mean of 32.0. The oracle passed before and after every round. Emulation: 2 ranks "
       "on 1 GPU; no measured time holds a link between GPUs.");
 }
