@@ -14,6 +14,7 @@ import numpy.typing as npt
 Path = Union[str, PathLike[str]]
 DispatchFormat = Literal["bf16", "fp8", "fp8_pow2", "fp8_ue8m0"]
 CombineFormat = Literal["bf16", "logfmt10"]
+Rounding = Literal["in_order", "any_order", "summed_on_the_way"]
 Phase = Literal[
     "dispatch_send", "dispatch_recv", "combine_send", "combine_recv", "dispatch", "combine", "dispatch_combine"
 ]
@@ -490,14 +491,25 @@ class Oracle:
         combine: CombineFormat = "bf16",
         data: Literal["exact", "random"] = "exact",
         seed: int = 0,
-        rounding: Literal["in_order", "any_order", "summed_on_the_way"] = "any_order",
+        rounding: Rounding = "any_order",
     ) -> None:
         """`rounding`: how the library's combine may round on random data (docs/protocol.md, "What the oracle accepts").
 
         in_order: binary32 in top-k order, rounded once, to the last bit. any_order: binary32, rounded once.
         summed_on_the_way: sums of a rank are rounded to bf16 on the way.
         """
+
     def input(self, rank: int) -> RankInput: ...
+    def renew(self) -> None:
+        """The same routing with other data in every token. Arrays of an earlier input() are void: ask anew."""
+
+    def use_blind_experts(self, blind: bool = True) -> None:
+        """From now on expert_output ignores the rows: each is one token that nobody sends, times the expert's factor.
+
+        For a dispatch and combine in one call, whose results must be there before the rows, in whatever order these come.
+        check_combine then expects that; it sees which contributions arrive, how often and with which weight.
+        """
+
     def check_dispatch(self, rank: int, received: Received) -> OracleReport:
         """Everything a dispatch delivers: counts, ranges, source tokens, payload and scales."""
 
@@ -627,6 +639,10 @@ class Exchange:
     @property
     def memory_bytes(self) -> int:
         """Reserved by this rank for the exchange."""
+
+    @property
+    def combine_rounding(self) -> Rounding:
+        """How its combine rounds, for Oracle."""
 
     def set_input(self, x: npt.NDArray[np.uint16], topk_idx: npt.ArrayLike, topk_weights: npt.NDArray[np.float32]) -> None:
         """The batch of all operations from now on, copied: x [T, H] bf16 bits, topk_idx and topk_weights [T, K]."""

@@ -149,6 +149,8 @@ void add_exchange(nb::module_& module) {
       .def("expert_output", [](nb::handle self) { return nb::cast<JoinedRank&>(self).expert_output(self); })
       .def("commit_expert_output", [](JoinedRank& self) { self.exchange().commit_expert_output(0, 0); })
       .def("combined", [](nb::handle self) { return nb::cast<JoinedRank&>(self).combined(self); })
+      .def_prop_ro("combine_rounding",
+                   [](JoinedRank& self) { return name_of_rounding(self.exchange().combine_rounding()); })
       .def_prop_ro("memory_bytes", [](JoinedRank& self) { return self.exchange().memory(0).reserved; });
   module.def(
       "join_exchange",

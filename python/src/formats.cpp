@@ -4,6 +4,10 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <array>
+#include <stdexcept>
+#include <utility>
+
 #include "epskew/exchange/number_formats.hpp"
 #include "epskew/support/error.hpp"
 
@@ -11,6 +15,10 @@ namespace epskew::python {
 namespace {
 
 using Floats = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
+constexpr std::array roundings{std::pair{CombineRounding::in_order, "in_order"},
+                               std::pair{CombineRounding::any_order, "any_order"},
+                               std::pair{CombineRounding::summed_on_the_way, "summed_on_the_way"}};
+
 using Bytes = nb::ndarray<const std::uint8_t, nb::c_contig, nb::device::cpu>;
 
 /// numpy.empty_like in shape, another dtype.
@@ -96,6 +104,21 @@ nb::object widened(nb::handle x) {
 }
 
 }  // namespace
+
+CombineRounding rounding_named(const std::string& name) {
+  for (const auto& [rounding, known] : roundings) {
+    if (name == known) return rounding;
+  }
+  throw UsageError(fmt::format(
+      "rounding {} is unknown (no such rounding); known: in_order, any_order, summed_on_the_way", name));
+}
+
+const char* name_of_rounding(CombineRounding rounding) {
+  for (const auto& [known, name] : roundings) {
+    if (rounding == known) return name;
+  }
+  throw std::logic_error("a rounding without a name");
+}
 
 DispatchFormat dispatch_named(const std::string& name) {
   if (const auto format = find_dispatch_format(name)) return *format;

@@ -1,6 +1,6 @@
 #pragma once
 
-/// Number formats by name, and bf16 arrays.
+/// Number formats and ways of rounding by name, and bf16 arrays.
 
 #include <span>
 #include <string>
@@ -14,6 +14,8 @@ namespace epskew::python {
 /// Throw UsageError for an unknown name.
 DispatchFormat dispatch_named(const std::string& name);
 CombineFormat combine_named(const std::string& name);
+CombineRounding rounding_named(const std::string& name);
+const char* name_of_rounding(CombineRounding rounding);
 
 /// A borrowed array of bf16 bits.
 struct Bits {

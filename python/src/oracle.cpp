@@ -24,14 +24,6 @@ OracleData data_named(const std::string& name) {
   throw UsageError(fmt::format("data {} is unknown (no such data); known: exact, random", name));
 }
 
-CombineRounding rounding_named(const std::string& name) {
-  if (name == "in_order") return CombineRounding::in_order;
-  if (name == "any_order") return CombineRounding::any_order;
-  if (name == "summed_on_the_way") return CombineRounding::summed_on_the_way;
-  throw UsageError(fmt::format(
-      "rounding {} is unknown (no such rounding); known: in_order, any_order, summed_on_the_way", name));
-}
-
 /// The oracle of one routing, which it keeps alive.
 class BoundOracle {
  public:
@@ -52,6 +44,9 @@ class BoundOracle {
   nb::object routing() const { return routing_; }
 
   RankInput input(int rank) { return oracle_.input(checked(rank)); }
+
+  void renew() { oracle_.renew(); }
+  void use_blind_experts(bool blind) { oracle_.use_blind_experts(blind); }
 
   OracleVerdict judge_dispatch(int rank, const Received& received) const {
     const DispatchOutput output = received.output(options_.dispatch, shape_.hidden);
@@ -245,6 +240,8 @@ void add_oracle(nb::module_& module) {
             return InputView{self, rank};
           },
           nb::arg("rank"))
+      .def("renew", &BoundOracle::renew)
+      .def("use_blind_experts", &BoundOracle::use_blind_experts, nb::arg("blind") = true)
       .def("check_dispatch", &BoundOracle::judge_dispatch, nb::arg("rank"), nb::arg("received"))
       .def(
           "expert_factors",

@@ -125,6 +125,11 @@ void Oracle::use_experts(int version) {
   for (const auto& other : other_batches_) other->use_experts(version);
 }
 
+void Oracle::use_blind_experts(bool blind) {
+  blind_ = blind;
+  for (const auto& other : other_batches_) other->use_blind_experts(blind);
+}
+
 Oracle& Oracle::of_batch(int batch) {
   if (batch == 0) return *this;
   while (other_batches_.size() < static_cast<std::size_t>(batch)) {
@@ -132,6 +137,7 @@ Oracle& Oracle::of_batch(int batch) {
     auto other = std::make_unique<Oracle>(table_, shape_, options_, data_, seed);
     other->rounding_ = rounding_;
     other->expert_version_ = expert_version_;
+    other->blind_ = blind_;
     other->leave_out(lost_);
     other_batches_.push_back(std::move(other));
   }
@@ -237,15 +243,29 @@ void Oracle::apply_expert(int rank, int expert, const DispatchOutput& output, st
   const float factor = expert_factor(rank, expert);
   const std::int64_t begin = output.expert_begin[static_cast<std::size_t>(expert)];
   const std::int64_t end = output.expert_begin[static_cast<std::size_t>(expert) + 1];
+  std::vector<BFloat16> same_for_all(blind_ ? hidden : 0);
+  if (blind_) {
+    make_sent(rank, 0, same_for_all);
+    as_received(options_.dispatch, same_for_all, same_for_all);
+  }
   for (std::int64_t row = begin; row < end; ++row) {
     const auto values = out.subspan(static_cast<std::size_t>(row - begin) * hidden, hidden);
-    dequantise_row(output, row, values);
+    if (blind_) {
+      std::copy(same_for_all.begin(), same_for_all.end(), values.begin());
+    } else {
+      dequantise_row(output, row, values);
+    }
     for (BFloat16& value : values) value = to_bfloat16(to_float(value) * factor);
   }
 }
 
 float Oracle::expert_factor(int rank, int expert) const {
   return factor_of(rank * shape_.experts_per_rank() + expert);
+}
+
+void Oracle::make_sent(int rank, int token, std::span<BFloat16> x) const {
+  // The one of no rank, where experts are blind.
+  make_token(data_, seed_, blind_ ? shape_.num_ranks : rank, blind_ ? 0 : token, x);
 }
 
 CombinedToken Oracle::combined_token(int rank, int token, std::span<const float> sent) const {
@@ -283,7 +303,7 @@ OracleVerdict Oracle::judge_combine(int rank, std::span<const BFloat16> out, std
   std::vector<BFloat16> x(hidden);
   CalcDiff diff;
   for (int token = 0; token < tokens; ++token) {
-    make_token(data_, seed_, rank, token, x);
+    make_sent(rank, token, x);
     const CombinedToken expected = combined_token(rank, token, sent);
     const auto values = out.subspan(static_cast<std::size_t>(token) * hidden, hidden);
     if (const auto difference = check.compare(values, x, expected)) {

@@ -114,6 +114,18 @@ std::optional<Difference> compare_row(const DispatchOutput& output, std::int64_t
   return std::nullopt;
 }
 
+void as_received(DispatchFormat format, std::span<const BFloat16> x, std::span<BFloat16> out) {
+  if (!is_fp8(format)) {
+    std::copy(x.begin(), x.end(), out.begin());
+    return;
+  }
+  std::vector<std::uint8_t> codes(x.size());
+  std::vector<float> scales(x.size() / scale_group);
+  quantise_fp8(x, format != DispatchFormat::fp8, codes, scales);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    out[i] = to_bfloat16(from_e4m3(codes[i]) * scales[i / scale_group]);
+}
+
 double CombinedToken::weight_sum() const {
   double sum = 0;
   for (const Contribution& contribution : contributions) sum += contribution.weight;
@@ -132,24 +144,14 @@ CombineCheck::CombineCheck(const ExchangeOptions& options, OracleData data, Comb
       logfmt_(options.combine == CombineFormat::logfmt10),
       data_(data),
       rounding_(rounding),
-      codes_(static_cast<std::size_t>(hidden)),
-      scales_(codes_.size() / scale_group),
-      received_(codes_.size()) {}
-
-void CombineCheck::quantise(std::span<const BFloat16> x) {
-  if (!is_fp8(format_)) {
-    for (std::size_t i = 0; i < x.size(); ++i) received_[i] = to_float(x[i]);
-    return;
-  }
-  quantise_fp8(x, format_ != DispatchFormat::fp8, codes_, scales_);
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    received_[i] = to_float(to_bfloat16(from_e4m3(codes_[i]) * scales_[i / scale_group]));
-  }
-}
+      seen_(static_cast<std::size_t>(hidden)),
+      received_(seen_.size()) {}
 
 std::optional<Difference> CombineCheck::compare(std::span<const BFloat16> out, std::span<const BFloat16> x,
                                                 const CombinedToken& expected) {
-  quantise(x);
+  as_received(format_, x, seen_);
+  std::transform(seen_.begin(), seen_.end(), received_.begin(),
+                 [](BFloat16 value) { return to_float(value); });
   // Exact data sums without rounding, in whatever order.
   const bool bits = !logfmt_ && (data_ == OracleData::exact || rounding_ == CombineRounding::in_order);
   for (std::size_t begin = 0; begin < out.size(); begin += scale_group) {

@@ -23,6 +23,9 @@ struct Difference {
 std::optional<Difference> compare_row(const DispatchOutput& output, std::int64_t row,
                                       std::span<const BFloat16> token, OracleData data);
 
+/// A token [H] as experts see it: quantised by the format's definition and back. `out` may be `x`.
+void as_received(DispatchFormat format, std::span<const BFloat16> x, std::span<BFloat16> out);
+
 /// What one combined token is made of.
 struct CombinedToken {
   struct Contribution {
@@ -47,7 +50,6 @@ class CombineCheck {
                                     const CombinedToken& expected);
 
  private:
-  void quantise(std::span<const BFloat16> x);
   std::optional<Difference> compare_in_order(std::span<const BFloat16> out, std::size_t begin,
                                              const CombinedToken& expected) const;
   std::optional<Difference> compare_within(std::span<const BFloat16> out, std::size_t begin,
@@ -57,9 +59,8 @@ class CombineCheck {
   bool logfmt_;
   OracleData data_;
   CombineRounding rounding_;
-  std::vector<std::uint8_t> codes_;  ///< [H]
-  std::vector<float> scales_;        ///< [H/128]
-  std::vector<float> received_;      ///< [H] the token as experts see it
+  std::vector<BFloat16> seen_;   ///< [H] the token as experts see it
+  std::vector<float> received_;  ///< [H] the same
 };
 
 /// DeepEP's measure of difference, 1 - 2Σ(a+1)(b+1) / Σ((a+1)²+(b+1)²), in binary64.

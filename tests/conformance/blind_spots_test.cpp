@@ -330,6 +330,47 @@ TEST(Weights, NearTheEndOfBinary32AreNoMistake) {
   EXPECT_EQ(verdict(wrap<ForwardingExchange>(), table, {}), "");
 }
 
+/// What the oracle of blind experts finds in a combine whose results were laid out on `laid_out_on`, before
+/// the dispatch.
+std::string verdict_with_blind_experts(DispatchFormat format, int renewals) {
+  const RoutingTable table = small_table();
+  const ExchangeShape shape = shape_of(table, 256);
+  ExchangeOptions options;
+  options.dispatch = format;
+  std::string found;
+  find_backend("reference")->make_world(shape, options)->run([&](Exchange& exchange) {
+    Oracle oracle(table, shape, options, OracleData::random, 1);
+    oracle.use_blind_experts(true);
+    const auto dispatch = [&] {
+      for (int rank = 0; rank < 4; ++rank) exchange.set_input(rank, 0, oracle.input(rank));
+      exchange.dispatch(0);
+    };
+    dispatch();
+    for (int rank = 0; rank < 4; ++rank)
+      oracle.apply_experts(rank, exchange.dispatch_output(rank, 0), exchange.expert_output(rank, 0));
+    for (int i = 0; i < renewals; ++i) oracle.renew();
+    dispatch();
+    for (int rank = 0; rank < 4; ++rank)
+      EXPECT_EQ(oracle.check_dispatch(rank, exchange.dispatch_output(rank, 0)), std::nullopt);
+    exchange.combine(0);
+    for (int rank = 0; rank < 4 && found.empty(); ++rank) {
+      if (const auto wrong = oracle.check_combine(rank, exchange.combine_output(rank, 0)))
+        found = to_string(*wrong);
+    }
+    return std::string();
+  });
+  return found;
+}
+
+TEST(BlindExperts, AnswerTheSameWhateverTheyGet) {
+  for (const DispatchFormat format : {DispatchFormat::bf16, DispatchFormat::fp8, DispatchFormat::fp8_pow2})
+    EXPECT_EQ(verdict_with_blind_experts(format, 0), "");
+}
+
+TEST(BlindExperts, AnswerOtherwiseAfterRenew) {
+  EXPECT_NE(verdict_with_blind_experts(DispatchFormat::fp8, 1), "");
+}
+
 TEST(CheckDispatch, RefusesANegativeStorageRow) {
   const RoutingTable table = small_table();
   const ExchangeShape shape = shape_of(table, 256);

@@ -64,6 +64,11 @@ class Oracle {
   /// From now on the experts multiply by 2^version times as much as at first (version 0, also after renew),
   /// so that results of an earlier operation on the same data show.
   void use_experts(int version);
+  /// From now on the experts ignore what they receive: each gives the same row everywhere, a token of this
+  /// data that nobody sends (another after renew), times its factor. For a dispatch and combine in one call,
+  /// whose results must lie there before it, while the rows may come in any order. That each contribution
+  /// comes from its own row is then not seen; which ones arrive, how often and with which weight is.
+  void use_blind_experts(bool blind);
   /// The oracle of a micro-batch: the same routing, data of its own. 0 is this one; the others are made on
   /// first use and live as long as this.
   Oracle& of_batch(int batch);
@@ -91,6 +96,8 @@ class Oracle {
   /// [T][K] as sent: NaN where nothing is selected, which nobody may read.
   std::vector<float> weights_of(int rank) const;
   float factor_of(int expert) const;
+  /// What the experts get for a token of `rank`, as it was sent.
+  void make_sent(int rank, int token, std::span<BFloat16> x) const;
   /// The selections that count for one token of `rank`, given the rank's weights as sent.
   CombinedToken combined_token(int rank, int token, std::span<const float> sent) const;
   /// Which token a row that should not be there holds, in words.
@@ -104,6 +111,7 @@ class Oracle {
   CombineRounding rounding_;
   int weight_exponent_ = 0;  ///< weights of the routing are scaled by 2^-this: none may overflow
   int expert_version_ = 0;
+  bool blind_ = false;
   std::vector<RankData> ranks_;
   std::vector<std::uint8_t> lost_;  ///< [R]
   std::vector<std::unique_ptr<Oracle>> other_batches_;

@@ -71,6 +71,31 @@ class RightResults(unittest.TestCase):
         np.testing.assert_array_equal(out[keep], exchange.oracle.expert_output(0, delivery.packed()))
 
 
+class OtherData(unittest.TestCase):
+    def test_renewed_data_is_new_and_what_was_delivered_before_is_wrong(self):
+        exchange = Exchange(small_routing(), HIDDEN)
+        before = exchange.oracle.input(0).x.copy()
+
+        exchange.oracle.renew()
+
+        self.assertFalse((exchange.oracle.input(0).x == before).all(axis=1).any())
+        self.assertFalse(exchange.oracle.check_dispatch(1, exchange.deliveries[1].received()))
+
+    def test_blind_experts_answer_the_same_for_every_row(self):
+        exchange = Exchange(small_routing(), HIDDEN, data="random")
+        exchange.oracle.use_blind_experts()
+        results = exchange.oracle.expert_output(1, exchange.deliveries[1].packed())
+        tokens = [epskew.to_bfloat16(out) for out in exchange.combined()]
+
+        factors = np.repeat(exchange.oracle.expert_factors(1), exchange.deliveries[1].counts)
+        rows = epskew.to_float32(results) / factors[:, None]
+        self.assertTrue((rows == rows[0]).all())
+        for rank, out in enumerate(tokens):
+            self.assertTrue(exchange.oracle.check_combine(rank, out))
+        exchange.oracle.use_blind_experts(False)
+        self.assertFalse(exchange.oracle.check_combine(0, tokens[0]))
+
+
 class WrongDispatch(unittest.TestCase):
     def setUp(self):
         self.exchange = Exchange(small_routing(), HIDDEN)
