@@ -43,6 +43,41 @@ class FaultyTorch(TorchAdapter):
         super().combine_recv()
 
 
+class ForgetfulTorch(TorchAdapter):
+    """Right in its first operations, as the checks before a timing make them, and then rank 1 saves itself the work."""
+
+    variants = {
+        "fault": "dispatch or combine: from the tenth call on it leaves what the last but one made; address: answers by "
+        "where the tokens lie, as a captured graph of copies would",
+    }
+
+    def set_up(self, world):
+        super().set_up(world)
+        self.fault = world.job.variants["fault"] if world.rank == 1 else None
+        self.calls = {"dispatch": 0, "combine": 0}
+        self.kept = {}
+
+    def answer(self, half, computed, where):
+        """`computed`, or an earlier answer."""
+        self.calls[half] += 1
+        if self.fault == "address":
+            return self.kept.setdefault((half, where), computed)
+        self.kept[half, self.calls[half]] = computed
+        return self.kept[half, 8 + self.calls[half] % 2] if self.fault == half and self.calls[half] >= 10 else computed
+
+    def dispatch_send(self, batch):
+        super().dispatch_send(batch)
+        self.where = batch.x.data_ptr()
+
+    def dispatch_recv(self):
+        super().dispatch_recv()
+        self.rows = self.answer("dispatch", self.rows, self.where)
+
+    def combine_recv(self):
+        super().combine_recv()
+        self.out = self.answer("combine", self.out, self.where)
+
+
 class FaultyDeepEp(DeepEpAdapter):
     """The same on DeepEP's own output, on the last rank, in its fullest expert."""
 
@@ -53,6 +88,11 @@ class FaultyDeepEp(DeepEpAdapter):
         self.planted = world.job.variants.get("fault") if world.rank == world.num_ranks - 1 else None
 
     def received(self):
+        if self.planted:
+            self.plant()
+        return super().received()
+
+    def plant(self):
         expert = int(self.count.argmax())
         rows, scales = self.received_x if self.fp8 else (self.received_x, None)
         if self.planted == "swap":
@@ -65,13 +105,23 @@ class FaultyDeepEp(DeepEpAdapter):
             last = int(torch.where(self.handle[1][expert] & 0xFFFFFFFF > 0, begin, -1).argmax())
             self.handle[1][expert, last] -= 1
             self.count[expert] -= 1
-        return super().received()
 
     def combined(self):
         combined = super().combined()
         if self.planted == "combine":
             combined[0] *= 0.5
         return combined
+
+
+class ForgetfulDeepEp(DeepEpAdapter):
+    """From the tenth dispatch on none of its ranks sends anything; what the ninth delivered lies there still."""
+
+    variants = DeepEpAdapter.variants | {"fault": "dispatch"}
+    calls = 0
+
+    def _dispatch(self, batch, hook):
+        self.calls += 1
+        return super()._dispatch(batch, hook) if self.calls < 10 else lambda: None
 
 
 class FailingTorch(TorchAdapter):

@@ -54,6 +54,25 @@ class FaultTest(runner.RunnerTest):
         self.assertRegex(message, r"combine: rank 1, token \d+, column \d+: expected \S+, found \S+")
 
 
+class ForgetfulTest(runner.RunnerTest):
+    """Libraries that are right as long as nobody is timing them."""
+
+    def wrong(self, fault, mode):
+        result = self.expect(3, "--adapter", "faulty:ForgetfulTorch", "--variant", f"fault={fault}", "--modes", mode,
+                             "--device", "cpu", "--num-processes", "2", "--dispatch-format", "bf16")
+        return result.stderr
+
+    def test_a_dispatch_that_is_skipped_is_found_in_the_timing(self):
+        for mode in ("pair", "split"):
+            self.assertRegex(self.wrong("dispatch", mode), r"round \S+, in the timing: dispatch: rank 1, ")
+
+    def test_a_combine_that_is_skipped_is_found_in_the_timing(self):
+        self.assertRegex(self.wrong("combine", "fused"), r"round \S+, in the timing: combine: rank 1, ")
+
+    def test_answers_by_address_are_found(self):
+        self.assertRegex(self.wrong("address", "fused"), r"round \S+, before the timing: dispatch: rank 1, ")
+
+
 class FailureTest(runner.RunnerTest):
     def setUp(self):
         self.mark = str(uuid.uuid4())

@@ -15,6 +15,8 @@ import torch
 
 import epskew
 import runner
+sys.path.append(str(runner.ROOT / "tests" / "package" / "python"))
+import exchange as deliveries
 from epskew.adapters import Job, deepep_test, find_adapter
 from epskew.adapters.bits import bf16_bits, bf16_tensor
 from epskew.adapters.deepep import DeepEpAdapter
@@ -80,6 +82,9 @@ class DeepEpJobTest(unittest.TestCase):
         self.assertIsNone(DeepEpAdapter.unsupported(self.job()))
         self.assertEqual(DeepEpAdapter.modes(self.job()), ("pair", "fused", "split"))
 
+    def test_zero_copy_results_cannot_lie_there_before_the_dispatch(self):
+        self.assertEqual(DeepEpAdapter.modes(self.job(variants={"zero_copy": "on"})), ("fused", "split"))
+
     def test_ranks_that_share_a_gpu_run_halves_only(self):
         self.assertEqual(DeepEpAdapter.modes(self.job(ranks_per_device=8)), ("split",))
 
@@ -90,6 +95,41 @@ class DeepEpJobTest(unittest.TestCase):
                  "neither on nor off": {"variants": {"zero_copy": "yes"}}}
         for expected, change in cases.items():
             self.assertIn(expected, DeepEpAdapter.unsupported(self.job(**change)))
+
+
+class DeepEpResultsTest(unittest.TestCase):
+    def adapter(self, dispatch):
+        """After a dispatch that delivered what is right, to rank 1 of 4, in the library's layout."""
+        routing = epskew.routing(num_processes=4, num_tokens=12, num_experts=16, num_topk=4, imbalance_factor=2.0)
+        exchange = deliveries.Exchange(routing, 256, dispatch=dispatch, data="random")
+        got = exchange.deliveries[1]
+        adapter = DeepEpAdapter()
+        adapter.job = Job(4, 16, 4, 256, 12, dispatch, "bf16", "cuda")
+        adapter.fp8, adapter.zero_copy = dispatch != "bf16", False
+        adapter.results = torch.zeros(4, 48, 256, dtype=torch.bfloat16)
+        adapter.count = torch.from_numpy(got.counts)
+        adapter.handle = torch.from_numpy(got.tokens), torch.from_numpy(got.begin << 32 | got.count)
+        adapter.received_x = bf16_tensor(got.rows) if dispatch == "bf16" else (
+            torch.from_numpy(got.rows).view(torch.float8_e4m3fn), self.packed(torch.from_numpy(got.scales)))
+        return exchange.oracle, adapter
+
+    @staticmethod
+    def packed(scales):
+        return scales.view(torch.int32) if scales.dtype == torch.uint8 else scales
+
+    def test_on_the_device_experts_make_what_the_oracle_makes(self):
+        for dispatch in ("bf16", "fp8", "fp8_ue8m0") if has_float8() else ("bf16",):
+            with self.subTest(dispatch):
+                oracle, adapter = self.adapter(dispatch)
+                received = adapter.received()
+                self.assertTrue(oracle.check_dispatch(1, received), oracle.check_dispatch(1, received).message)
+                from_host = adapter.experts(oracle.expert_output(1, received)).clone()
+                adapter.results.zero_()
+
+                on_device = adapter.experts_on_device(torch.tensor(oracle.expert_factors(1)))
+
+                self.assertTrue(torch.equal(on_device, from_host))
+                self.assertTrue(from_host.any())
 
 
 class PlaceTest(unittest.TestCase):

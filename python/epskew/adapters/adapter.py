@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 import epskew
+
+if TYPE_CHECKING:
+    from epskew._core import CombineFormat, DispatchFormat, Rounding
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,8 @@ class Job:
     topk: int
     hidden: int
     max_tokens: int  #: M: no rank sends more tokens than this in any round
-    dispatch_format: str  #: "bf16", "fp8", "fp8_pow2" or "fp8_ue8m0"
-    combine_format: str  #: "bf16" or "logfmt10"
+    dispatch_format: DispatchFormat
+    combine_format: CombineFormat
     device: str  #: "cpu" or "cuda"
     ranks_per_device: int = 1  #: more than 1: several ranks share a GPU
     variants: dict[str, str] = field(default_factory=dict)  #: of `--variant name=value`
@@ -66,6 +69,11 @@ class Adapter(abc.ABC):
 
     #: Variants by name, each with what it means: `--variant` refuses others. None: the library itself knows its own.
     variants: dict[str, str] | None = {}
+    #: How combine may round: "in_order", "any_order" or "summed_on_the_way", see epskew.Oracle. Read after set_up.
+    rounding: Rounding = "any_order"
+    #: Where `experts` writes into memory of the library that changes from dispatch to dispatch: how many such places
+    #: take turns. 0: combine gets what `experts` returned.
+    result_sets: int = 0
 
     @classmethod
     def unusable(cls) -> str | None:
@@ -92,7 +100,7 @@ class Adapter(abc.ABC):
         """Buffers, groups, whatever all later calls need. Collective."""
 
     def prepare(self, batch: Batch) -> None:
-        """This batch will be exchanged from now on. Not timed."""
+        """This batch will be exchanged from now on; it may be the last one with other data in it. Not timed."""
 
     @abc.abstractmethod
     def dispatch(self, batch: Batch) -> None:
@@ -108,6 +116,11 @@ class Adapter(abc.ABC):
 
         rows: uint16 array (bf16 bits), shaped as the rows that received() returned. Not timed.
         """
+
+    def experts_on_device(self, factors: torch.Tensor) -> Any:
+        """Optional: the same without the host, from the latest dispatch's own rows: dequantised to bf16, times factors[e]
+        of their local expert e ([L] float32, on the device), rounded to bf16. Not timed."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def combine(self, batch: Batch, results: Any) -> None:

@@ -37,6 +37,7 @@ def _version(package: str) -> str | None:
 
 
 class DeepEpAdapter(Adapter):
+    rounding = "in_order"
     variants = {
         "zero_copy": "on: experts write into the library's buffer (get_next_low_latency_combine_buffer); off",
         "nvlink": "off: allow_nvlink_for_low_latency_mode=False; on",
@@ -73,7 +74,10 @@ class DeepEpAdapter(Adapter):
 
     @classmethod
     def modes(cls, job: Job) -> tuple[str, ...]:
-        return ("split",) if job.ranks_per_device > 1 else ("pair", "fused", "split")
+        if job.ranks_per_device > 1:
+            return ("split",)
+        # Zero-copy results are written for the combine that comes next, into what a dispatch before it overwrites.
+        return ("fused", "split") if job.variants.get("zero_copy") == "on" else ("pair", "fused", "split")
 
     @classmethod
     def facts(cls) -> list[str]:
@@ -99,6 +103,8 @@ class DeepEpAdapter(Adapter):
             allow_nvlink_for_low_latency_mode=job.variants.get("nvlink", "on") == "on",
             explicitly_destroy=True,
         )
+        slots = (job.experts_per_rank, job.num_ranks * job.max_tokens, job.hidden)
+        self.results = torch.zeros(slots, dtype=torch.bfloat16, device=world.device)
 
     def dispatch(self, batch: Batch) -> None:
         self._dispatch(batch, hook=False)
@@ -134,17 +140,35 @@ class DeepEpAdapter(Adapter):
             layout >> 32,
             layout & _LOW_HALF,
             source_token.flatten()[self.valid].cpu().numpy(),
-            scales=None if scales is None else self._scales(scales),
+            scales=None if scales is None else self._scales(scales, self.valid).cpu().numpy(),
         )
 
     def experts(self, rows: np.ndarray) -> torch.Tensor:
-        """The results in the library's own slots [L, R*M, H]."""
-        slots = (self.job.experts_per_rank, self.job.num_ranks * self.job.max_tokens, self.job.hidden)
-        results = torch.zeros(slots, dtype=torch.bfloat16, device=self.count.device)
-        results.flatten(0, 1)[self.valid] = bf16_tensor(rows, self.count.device)
+        return self._put(self.valid, bf16_tensor(rows, self.count.device))
+
+    def experts_on_device(self, factors: torch.Tensor) -> torch.Tensor:
+        valid = self._valid_slots(self.count.cpu().numpy())
+        expert, slot = self._expert_and_slot(valid)
+        if self.fp8:
+            rows, scales = self.received_x
+            codes = rows.view(torch.uint8)[expert, slot].view(rows.dtype)
+            groups = codes.float().view(len(valid), -1, 128)
+            values = (groups * self._scale_values(scales, valid).unsqueeze(-1)).flatten(1).bfloat16()
+        else:
+            values = self.received_x[expert, slot]
+        return self._put(valid, (values.float() * factors[expert].unsqueeze(1)).bfloat16())
+
+    def _put(self, valid: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """The results in the library's own slots [L, R*M, H]; the other slots hold what nobody may read."""
+        results = self.results
         if self.zero_copy:
-            self.buffer.get_next_low_latency_combine_buffer(self.handle)[:, :, :] = results
+            results = self.buffer.get_next_low_latency_combine_buffer(self.handle)
+        results[self._expert_and_slot(valid)] = values
         return results
+
+    def _expert_and_slot(self, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        per_expert = self.job.num_ranks * self.job.max_tokens
+        return valid // per_expert, valid % per_expert
 
     def combine(self, batch: Batch, results: torch.Tensor) -> None:
         self._combine(batch, results, hook=False)
@@ -182,9 +206,12 @@ class DeepEpAdapter(Adapter):
         slots = np.concatenate([expert * per_expert + np.arange(n) for expert, n in enumerate(count)])
         return torch.from_numpy(slots.astype(np.int64)).to(self.count.device)
 
-    def _scales(self, scales: torch.Tensor) -> np.ndarray:
+    def _scales(self, scales: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """[n, H / 128]; packed exponents come as four to an int32."""
-        mine = scales.flatten(0, 1)[self.valid].contiguous()
-        if self.job.dispatch_format == "fp8_ue8m0":
-            mine = mine.view(torch.uint8)
-        return mine.cpu().numpy()
+        mine = scales[self._expert_and_slot(valid)].contiguous()
+        return mine.view(torch.uint8) if self.job.dispatch_format == "fp8_ue8m0" else mine
+
+    def _scale_values(self, scales: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        """The same as float32."""
+        mine = self._scales(scales, valid)
+        return (mine.int() << 23).view(torch.float32) if mine.dtype == torch.uint8 else mine

@@ -60,6 +60,11 @@ class DeepEpV2Adapter(Adapter):
         return next((reason for reason, holds in checks.items() if holds), None)
 
     @classmethod
+    def modes(cls, job: Job) -> tuple[str, ...]:
+        # No pair: `experts` applies the weights of rows that come in another order every time.
+        return ("fused",)
+
+    @classmethod
     def facts(cls) -> list[str]:
         return [f"torch: {torch.__version__}", f"NCCL: {_dotted(torch.cuda.nccl.version())}"]
 

@@ -17,6 +17,7 @@ from .bits import bf16_bits, bf16_tensor
 
 class EpskewAdapter(Adapter):
     variants = None
+    result_sets = 2  # at most; the results of one operation may lie where those of the last but one did
 
     @classmethod
     def unsupported(cls, job: Job) -> str | None:
@@ -48,6 +49,7 @@ class EpskewAdapter(Adapter):
             variants=job.variants,
             timeout_s=world.timeout_s,
         )
+        self.rounding = self.exchange.combine_rounding
 
     def prepare(self, batch: Batch) -> None:
         self.exchange.set_input(bf16_bits(batch.x), batch.topk_idx.cpu().numpy(), batch.topk_weights.cpu().numpy())

@@ -119,7 +119,7 @@ class TorchAdapter(Adapter):
         """[T, bytes]: payload, scales and the token's index."""
         token = torch.arange(x.shape[0], dtype=torch.int32, device=x.device).view(-1, 1)
         if self.job.dispatch_format == "bf16":
-            parts = (x, token)
+            parts: tuple[torch.Tensor, ...] = (x, token)
         else:
             parts = (*quantise(x, self.job.dispatch_format), token)
         return torch.cat([part.view(torch.uint8) for part in parts], dim=1)

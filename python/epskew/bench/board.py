@@ -61,7 +61,7 @@ class Board:
     ) -> None:
         """`ranks` live on this host; `me` is one of them, or None for who only looks on; `rounds` are labels."""
         self.ranks, self._limits, self._rounds = list(ranks), limits, list(rounds)
-        self._me = None if me is None else self.ranks.index(me)
+        self._rank, self._me = me, None if me is None else self.ranks.index(me)
         with open(path, "a+b") as file:
             file.truncate(len(self.ranks) * _WORDS * 8)
         self._words = np.memmap(path, dtype=np.int64, mode="r+", shape=(len(self.ranks), _WORDS))
@@ -105,7 +105,7 @@ class Board:
             raise RankLost("the run was ended by another rank")
         late = [state for state in missing if self._is_late(state)]
         if late:
-            raise RankLost(f"rank {self.ranks[self._me]} waited in vain for {describe(late)}")
+            raise RankLost(f"rank {self._rank} waited in vain for {describe(late)}")
 
     def raise_for_dead(self, states: Sequence[RankState] | None = None) -> None:
         """RankLost where one of these ranks (unset: any of this host) is no more."""

@@ -19,7 +19,8 @@ PHASES_OF = {
     "fused": ("dispatch", "combine"),
     "split": ("dispatch_send", "dispatch_recv", "combine_send", "combine_recv"),
 }
-#: Phases before which a GPU's cache is emptied too; the second half of a pair finds what the first left.
+#: Phases before which the caches are emptied: rows and results have just been written. The second half of a pair finds
+#: what the first left.
 _FLUSHED = ("dispatch_combine", "dispatch", "combine", "dispatch_send", "combine_send")
 
 
@@ -39,26 +40,25 @@ class Exchanger:
         self.adapter = adapter
         self._meeting, self._flush, self._device = meeting, flush, device
         self.results: Any = None  #: of the experts, as the adapter wants them
-        self._batch: Batch
 
-    def prepare(self, batch: Batch) -> None:
-        """This batch is exchanged from now on."""
-        self._batch = batch
-        self.adapter.prepare(batch)
-
-    def run_phase(self, phase: str) -> None:
+    def run_phase(self, phase: str, batch: Batch) -> None:
         """One phase, untimed; the ranks go one after another where they share a device."""
-        self._in_order(phase, lambda: self._call(phase))
+        self._in_order(phase, lambda: self._call(phase, batch))
 
-    def iterate(self, mode: str, clock: Clock, samples: Samples) -> None:
-        """One timed iteration."""
-        for index, phase in enumerate(PHASES_OF[mode]):
-            if self._flush and (index == 0 or (self._device.type == "cuda" and phase in _FLUSHED)):
+    def iterate(
+        self, mode: str, clock: Clock, samples: Samples, batch: Batch, run_experts: Callable[[], None]
+    ) -> None:
+        """One timed iteration. `run_experts` is called between dispatch and combine, outside of what is timed."""
+        phases = PHASES_OF[mode]
+        for index, phase in enumerate(phases):
+            if index > 0 and index == len(phases) // 2:
+                run_experts()
+            if self._flush and phase in _FLUSHED:
                 self._flush.flush()
             self._meeting.meet()
             if index == 0:
                 samples.starts_ns.append(time.monotonic_ns())
-            self._in_order(phase, lambda: samples.add(phase, clock.time(phase, lambda: self._call(phase))))
+            self._in_order(phase, lambda: samples.add(phase, clock.time(phase, lambda: self._call(phase, batch))))
 
     def _in_order(self, phase: str, work: Callable[[], None]) -> None:
         # Only halves end by themselves; a whole operation waits for the other ranks.
@@ -69,20 +69,20 @@ class Exchanger:
                 torch.cuda.synchronize()
             self._meeting.board.enter("timing")
 
-    def _call(self, phase: str) -> None:
+    def _call(self, phase: str, batch: Batch) -> None:
         adapter = self.adapter
         if phase == "dispatch":
-            adapter.dispatch(self._batch)
+            adapter.dispatch(batch)
         elif phase == "dispatch_send":
-            adapter.dispatch_send(self._batch)
+            adapter.dispatch_send(batch)
         elif phase == "dispatch_recv":
             adapter.dispatch_recv()
         elif phase == "combine":
-            adapter.combine(self._batch, self.results)
+            adapter.combine(batch, self.results)
         elif phase == "combine_send":
-            adapter.combine_send(self._batch, self.results)
+            adapter.combine_send(batch, self.results)
         elif phase == "combine_recv":
             adapter.combine_recv()
         else:
-            adapter.dispatch(self._batch)
-            adapter.combine(self._batch, self.results)
+            adapter.dispatch(batch)
+            adapter.combine(batch, self.results)

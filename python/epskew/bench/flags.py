@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from dataclasses import dataclass
+from typing import NoReturn
 
 import epskew
 from epskew.adapters import Job
@@ -27,7 +28,7 @@ class Flags:
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise epskew.UsageError(f"{message} (see python -m epskew.bench --help)")
 
 

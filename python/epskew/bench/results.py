@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ import epskew
 
 from .job import Task
 from .visit import Report
+
+if TYPE_CHECKING:
+    from epskew._core import Phase
 
 
 class Results:
@@ -37,14 +40,14 @@ class Results:
     def add(self, visit: epskew.Visit, reports: list[Report], comparable_clocks: bool) -> None:
         """reports: [ranks]. comparable_clocks: all ranks read one clock, and start together."""
         starts = _matrix([report.samples.starts_ns for report in reports])
-        memory = [report.memory_bytes for report in reports]
+        memory = [report.memory_bytes for report in reports if report.memory_bytes is not None]
         kernels = _matrices([report.kernel_us for report in reports])
         self._recorder.add_visit(
             visit.round,
             _matrices([report.samples.us for report in reports]),
             misalignment_us=(starts - starts.min(axis=1, keepdims=True)) / 1e3 if comparable_clocks else None,
             kernel_us=kernels or None,
-            memory_bytes=None if None in memory else memory,
+            memory_bytes=memory if len(memory) == len(reports) else None,
             flush_bytes=sum(report.flush_bytes for report in reports),
         )
         if visit.last:
@@ -83,8 +86,8 @@ def _matrix(columns: list[list[Any]]) -> np.ndarray:
     return np.array(columns, dtype=np.float64).T
 
 
-def _matrices(ranks: list[dict[str, list[float]]]) -> dict[str, np.ndarray]:
-    return {phase: _matrix([rank[phase] for rank in ranks]) for phase in ranks[0]}
+def _matrices(ranks: list[dict[str, list[float]]]) -> dict[Phase, np.ndarray]:
+    return {cast("Phase", phase): _matrix([rank[phase] for rank in ranks]) for phase in ranks[0]}
 
 
 def _libraries() -> dict[str, str]:
