@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""sample_result.py OUT [--seed N] [--iterations N] [--backend NAME]: writes a made-up result file with every field.
+"""sample_result.py OUT [--seed N] [--iterations N] [--backend NAME] [--no-kernels]: writes a made-up result file with every field.
 
 The page is tested on it: its numbers are invented (a hot rank whose time grows with its load), its statistics are
 computed from its samples, and the same arguments give the same bytes.
@@ -13,6 +13,7 @@ import statistics
 
 RANKS, EXPERTS, TOPK, TOKENS, HIDDEN = 8, 288, 8, 128, 7168
 PHASES = ["dispatch_send", "dispatch_recv", "combine_send", "combine_recv", "dispatch", "combine", "dispatch_combine"]
+KERNELS = ["dispatch", "combine"]  # what a profiler saw
 SHARE = dict(zip(PHASES, [0.15, 0.25, 0.1, 0.5, 0.4, 0.6, 1.0]))
 
 
@@ -130,6 +131,8 @@ def round_record(label, factor, scale, iterations, rng, times):
                      "hottest_destination": loads.index(max(loads))},
             "oracle": {"before": "passed", "after": "passed"}, "timing": timing, "bandwidth": bandwidth(loads, timing),
             "cost_of_imbalance": None,
+            "kernel_timing": {name: phase_record(name, loads, scale / 4, 40, times) if name in KERNELS else None
+                              for name in PHASES},
             "memory": {"reserved_bytes": [440 << 20] * RANKS, "touched_bytes": [60 << 20] * RANKS},
             "misalignment": {"samples_us": [[0.1 * r for r in range(RANKS)]], "max_over_ranks": summary([0.7] * 250)}}
 
@@ -144,6 +147,13 @@ def add_cost(rounds):
             ratio = entry["timing"][phase]["slowest_rank"]["p50"] / balanced[phase]["slowest_rank"]["p50"]
             phases[phase] = {"ratio": ratio, "low": 0.97 * ratio, "high": 1.035 * ratio}
         entry["cost_of_imbalance"] = dict(phases["dispatch_combine"], reference="1.0", phases=phases)
+
+
+def without_kernels(record):
+    """The same as a result file was before 1.4."""
+    for entry in record["rounds"]:
+        del entry["kernel_timing"]
+    return record
 
 
 def result(seed, iterations, backend):
@@ -176,9 +186,11 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--iterations", type=int, default=250)
     parser.add_argument("--backend", default="cpu")
+    parser.add_argument("--no-kernels", action="store_true", help="as written before 1.4")
     arguments = parser.parse_args()
     with open(arguments.out, "w", encoding="utf-8") as out:
-        json.dump(result(arguments.seed, arguments.iterations, arguments.backend), out)
+        record = result(arguments.seed, arguments.iterations, arguments.backend)
+        json.dump(without_kernels(record) if arguments.no_kernels else record, out)
 
 
 if __name__ == "__main__":

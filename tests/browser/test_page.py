@@ -101,10 +101,29 @@ class PageTest(unittest.TestCase):
         for path in (self.single, self.overlay):
             figures = self.browser.open(path).evaluate(FIGURES)
 
-            self.assertEqual(len(figures), 8)
+            self.assertEqual(len(figures), 9)
             for figure in figures:
                 with self.subTest(page=path.name, figure=figure["id"]):
                     self.check_marks(figure)
+
+    def test_kernels_lie_beside_calls_and_a_result_without_them_has_no_such_plot(self):
+        old = pathlib.Path(self.folder.name) / "old.json"
+        page = old.with_suffix(".html")
+        subprocess.run([sys.executable, HERE / "sample_result.py", old, "--no-kernels"], check=True)
+        subprocess.run([EPSKEW, "report", self.results[0], old, "-o", page], check=True)
+        subprocess.run([EPSKEW, "report", old, "-o", old.with_suffix(".alone.html")], check=True)
+        shown = "[...new Set([...document.querySelectorAll('#kernel-plot tbody tr')].map((r) => r.cells[0].textContent))]"
+        captions = "[...document.querySelectorAll('#tables caption')].map((c) => c.textContent.split(':')[0])"
+
+        alone = self.browser.open(old.with_suffix(".alone.html"))
+        figures = [figure["id"] for figure in alone.evaluate(FIGURES)]
+        in_tables = alone.evaluate(captions)
+        mixed = self.browser.open(page)
+
+        self.assertEqual(mixed.evaluate(shown), ["one, kernels", "one, calls", "old, calls"])
+        self.assertIn("Kernels alone, microseconds", mixed.evaluate(captions))
+        self.assertNotIn("kernel-plot", figures)
+        self.assertNotIn("Kernels alone, microseconds", in_tables)
 
     def test_the_page_of_a_fit_draws_every_load_and_every_family(self):
         page = self.browser.open(self.fit)
@@ -132,6 +151,8 @@ class PageTest(unittest.TestCase):
             self.assertEqual(figure["rects"], figure["rows"] * 8)
         elif figure["kind"] == "box":
             self.assertEqual(figure["rects"], 2 * figure["rows"])
+        elif figure["id"] == "kernel-plot":
+            self.assertEqual(figure["symbols"], figure["rows"])
         elif figure["id"] == "latency-plot":
             self.assertEqual(figure["symbols"], figure["rows"])
             self.assertEqual(figure["areas"], figure["lines"])

@@ -48,7 +48,7 @@ Section bandwidth_section(Results results) {
       {"xTitle", "GB/s"}};
   figure.table.caption = "Bandwidth by name";
   figure.table.columns = {"result", "phase", "quantity", "round", "GB/s", "bytes"};
-  for (const Phase phase : plotted_phases) {
+  for (const Phase phase : plotted_phases(results)) {
     for_each_round(results,
                    [&](const RoundSource& source, const NamedRecord& result, const RoundRecord& round) {
                      add_rows(source, result, round, phase, figure.table);

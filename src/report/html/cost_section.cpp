@@ -43,7 +43,7 @@ Section cost_section(Results results) {
                  {"xTitle", "time / time of the balanced round"}};
   figure.table.caption = "Cost of imbalance";
   figure.table.columns = {"result", "phase", "round", "ratio", "low", "high", "reading"};
-  for (const Phase phase : plotted_phases) {
+  for (const Phase phase : plotted_phases(results)) {
     for_each_round(results,
                    [&](const RoundSource& source, const NamedRecord& result, const RoundRecord& round) {
                      add_row(source, result, round, phase, figure.table);

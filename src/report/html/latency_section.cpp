@@ -59,7 +59,7 @@ Figure latency_figure(Results results) {
   figure.table.columns = {"result",       "phase",    "round",    "factor",
                           "p50 (µs)",     "p10 (µs)", "p99 (µs)", "balanced p50 (µs)",
                           "uniform floor"};
-  for (const Phase phase : plotted_phases) {
+  for (const Phase phase : plotted_phases(results)) {
     for_each_round(results,
                    [&](const RoundSource& source, const NamedRecord& result, const RoundRecord& round) {
                      add_rows(source, result, round, phase, figure.table);
@@ -106,7 +106,7 @@ Figure distribution_figure(Results results) {
                  {"yTitle", "% of iterations within"}};
   figure.table.caption = "Quantiles of the slowest rank's time";
   figure.table.columns = {"result", "phase", "round", "time (µs)", "iterations within (%)"};
-  for (const Phase phase : plotted_phases) {
+  for (const Phase phase : plotted_phases(results)) {
     for_each_round(results, [&](const RoundSource&, const NamedRecord& result, const RoundRecord& round) {
       add_quantiles(result, round, phase, figure.table);
     });

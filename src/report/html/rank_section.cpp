@@ -59,7 +59,7 @@ Section rank_section(Results results) {
                           "p90 (µs)",
                           "times slowest, ties shared",
                           "selections"};
-  for (const Phase phase : plotted_phases) {
+  for (const Phase phase : plotted_phases(results)) {
     for_each_round(results,
                    [&](const RoundSource& source, const NamedRecord& result, const RoundRecord& round) {
                      add_rows(source, result, round, phase, figure.table);

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "epskew/report/html.hpp"
 #include "epskew/support/error.hpp"
@@ -47,6 +48,24 @@ std::string phase_title(Phase phase) {
   return phase == Phase::dispatch_combine ? "dispatch + combine" : std::string(name_of(phase));
 }
 
+std::vector<Phase> plotted_phases(Results results) {
+  constexpr std::array whole = {Phase::dispatch_combine, Phase::dispatch, Phase::combine};
+  constexpr std::array halves = {Phase::dispatch_send, Phase::dispatch_recv, Phase::combine_send,
+                                 Phase::combine_recv};
+  const auto has_whole = [&](const RoundRecord& round) {
+    return std::any_of(whole.begin(), whole.end(),
+                       [&](Phase phase) { return round.phase(phase).has_value(); });
+  };
+  std::vector<Phase> phases(whole.begin(), whole.end());
+  for (const NamedRecord& result : results) {
+    const auto& rounds = result.record.rounds;
+    if (rounds.empty() || std::any_of(rounds.begin(), rounds.end(), has_whole)) continue;
+    phases.insert(phases.end(), halves.begin(), halves.end());
+    break;
+  }
+  return phases;
+}
+
 std::size_t hottest_round(const Record& record) {
   const auto hottest = std::max_element(
       record.rounds.begin(), record.rounds.end(),
@@ -72,6 +91,8 @@ std::string report_page(std::span<const NamedRecord> results) {
   page.sections = {latency_section(results), cost_section(results),      load_section(results),
                    traffic_section(results), rank_section(results),      bandwidth_section(results),
                    table_section(results),   provenance_section(results)};
+  if (auto kernels = kernel_section(results))
+    page.sections.insert(page.sections.end() - 2, *std::move(kernels));
   return write_page(page);
 }
 

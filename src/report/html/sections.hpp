@@ -2,8 +2,10 @@
 
 /// The parts of the report page, one function and one file each, in reading order.
 
+#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "epskew/report/html.hpp"
 #include "report/html/number.hpp"
@@ -21,6 +23,8 @@ Section cost_section(Results results);
 Section load_section(Results results);
 Section traffic_section(Results results);
 Section rank_section(Results results);
+/// Nothing where no result has durations of kernels.
+std::optional<Section> kernel_section(Results results);
 Section bandwidth_section(Results results);
 Section table_section(Results results);
 Section provenance_section(Results results);
@@ -29,8 +33,8 @@ Section provenance_section(Results results);
 std::string round_name(const RoundRecord& round);
 /// "dispatch + combine" for the pair, else the phase's name.
 std::string phase_title(Phase phase);
-/// The phases of the plots: the pair first.
-inline constexpr Phase plotted_phases[] = {Phase::dispatch_combine, Phase::dispatch, Phase::combine};
+/// The phases of the plots: the pair first; the halves too where a result has nothing else.
+std::vector<Phase> plotted_phases(Results results);
 /// Round with the largest realised factor; 0 for a result without rounds.
 std::size_t hottest_round(const Record& record);
 /// The first column of every table names the result; with a single result it says nothing and goes.

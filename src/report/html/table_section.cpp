@@ -62,19 +62,22 @@ Table round_table(Results results) {
   return table;
 }
 
-Table time_table(Results results) {
+/// Of the calls, or of the library's kernels alone; empty where these were not seen.
+Table time_table(Results results, bool kernels) {
   Table table;
-  table.caption = "Times in microseconds: the ranks' means, then the slowest rank of every iteration";
+  table.caption =
+      kernels ? "Kernels alone, microseconds: the ranks' means, then the slowest rank of every iteration"
+              : "Times in microseconds: the ranks' means, then the slowest rank of every iteration";
   table.columns = {"result",       "phase",        "round",       "mean of ranks", "min of ranks",
                    "max of ranks", "slowest mean", "slowest min", "slowest p50",   "slowest p90",
                    "slowest p99",  "slowest max",  "hot rank p50"};
   for (const Phase which : all_phases()) {
     for_each_round(results, [&](const RoundSource& source, const NamedRecord& result,
                                 const RoundRecord& round) {
-      const auto& phase = round.phase(which);
+      const auto& phase = kernels ? round.kernel_timing[static_cast<std::size_t>(which)] : round.phase(which);
       if (!phase) return;
       const auto at = [&](const char* path) {
-        return source.at("timing/" + std::string(name_of(which)) + "/" + path);
+        return source.at((kernels ? "kernel_timing/" : "timing/") + std::string(name_of(which)) + "/" + path);
       };
       const Summary& slowest = phase->slowest_rank;
       table.rows.push_back(
@@ -102,7 +105,7 @@ Table model_table(Results results) {
                    "busiest link, bytes (model)",
                    "assumed GB/s (model)",
                    "link time, µs (model)"};
-  for (const Phase which : plotted_phases) {
+  for (const Phase which : plotted_phases(results)) {
     const std::string phase(name_of(which));
     for_each_round(results,
                    [&](const RoundSource& source, const NamedRecord& result, const RoundRecord& round) {
@@ -126,8 +129,10 @@ Section table_section(Results results) {
                   "Tables",
                   "A dash is a value that was not measured or that the samples cannot support.",
                   {},
-                  {round_table(results), time_table(results)},
+                  {round_table(results), time_table(results, false)},
                   {}};
+  Table kernels = time_table(results, true);
+  if (!kernels.rows.empty()) section.tables.push_back(std::move(kernels));
   Table model = model_table(results);
   if (!model.rows.empty()) section.tables.push_back(std::move(model));
   return section;
