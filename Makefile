@@ -2,8 +2,9 @@
 #   make bench   install what is missing, build, run the main job at the DeepSeek-V3 shape
 #   make test    build and run every test that can run here
 #   make build   the release program at build/epskew
+#   make wheel   the Python package in dist/, compiled, self-contained and checked
 .DEFAULT_GOAL := build
-.PHONY: deps python-deps build test bench sanitize lint clean
+.PHONY: deps python-deps build test bench wheel sanitize lint clean
 
 # Read-only checks that the test suite also runs; see tools/.
 lint:
@@ -28,6 +29,9 @@ test: python-deps
 sanitize: deps
 	@tools/build asan && tools/run-tests asan
 	@tools/build tsan && tools/run-tests tsan
+
+wheel: python-deps
+	@tools/wheel
 
 bench: build
 	@build/epskew bench

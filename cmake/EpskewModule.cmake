@@ -4,8 +4,10 @@ function(epskew_module name)
   list(TRANSFORM arg_DEPS PREPEND epskew_)
   add_library(epskew_${name} STATIC ${arg_SOURCES})
   set_target_properties(epskew_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_compile_features(epskew_${name} PUBLIC cxx_std_20)
   target_include_directories(epskew_${name} PUBLIC
-    ${PROJECT_SOURCE_DIR}/include PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+    PRIVATE ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(epskew_${name} PUBLIC ${arg_DEPS} epskew_third_party PRIVATE epskew_compiler)
 endfunction()
 
