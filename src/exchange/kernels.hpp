@@ -20,6 +20,11 @@ struct WeightedRow {
 };
 /// out[i] = bf16(Σ weight·row[i]), in binary32 in the order of `rows`, each product and each sum rounded.
 void reduce_rows(std::span<const WeightedRow> rows, int hidden, BFloat16* out);
+/// The same where rows come from memory and this core will not read `out` again (64-byte aligned; not ordered
+/// with later stores until finish_streaming()). `next` are the rows of the call after this one, or empty:
+/// they are asked for while these are summed.
+void reduce_rows_streaming(std::span<const WeightedRow> rows, std::span<const WeightedRow> next, int hidden,
+                           BFloat16* out);
 
 /// Copies past the caches (non-temporal stores): for data that this core will not read again. `to` 64-byte
 /// aligned, `bytes` a multiple of 64. Not ordered with later stores until finish_streaming().

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """epskew's exchange beside MPI_Alltoallv on identical routing, in one run on this machine.
 
-For each factor: one routing file; then, `--starts` times in turn, every contestant runs it in fresh processes. All are
-checked by the oracle before and after their timing. Prints a Markdown table and writes the figures as JSON.
+For each factor: one routing file; then, `--starts` times in turn, every contestant runs it in fresh processes, and the
+physical floor of this machine is measured before each of them. All are checked by the oracle before and after their
+timing. Prints a Markdown table and writes the figures as JSON.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def run_ours(args, name, file):
     launcher = [*PEERS["openmpi"], args.num_processes] if backend == "mpi" else []
     command = [*launcher, args.epskew, "bench", "--backend", backend, "--trace", file, "--hidden", args.hidden,
                "--num-processes", args.num_processes, "--dispatch-format", args.dispatch_format, "--iterations", args.iterations,
-               "--no-flush", "--json", "-"]
+               "--passes", 1, "--no-flush", "--json", "-"]
     variants = args.variant + ([f"exchange={exchange}"] if exchange else [])
     command += [flag for variant in variants for flag in ("--variant", variant)]
     record = run_json([str(c) for c in command], args.timeout)
@@ -59,6 +60,11 @@ def run_peer(args, library, file):
     record = run_json([str(c) for c in command], args.timeout)
     return {"digest": record["digest"], "library": record["library"],
             **{phase: record["timing"][phase]["slowest_rank_p50_us"] for phase in PHASES}}
+
+
+def measure_floor(args, file):
+    command = [args.build / "bench/exchange_floor", file, "--hidden", args.hidden, "--dispatch-format", args.dispatch_format]
+    return run_json([str(c) for c in command], args.timeout)
 
 
 PHASES = ("dispatch", "combine", "dispatch_combine")
@@ -76,9 +82,11 @@ def compare(args, factor, peers, folder):
     file = pathlib.Path(folder) / f"{factor}.safetensors"
     make_routing(args, factor, file)
     starts = {name: [] for name in [*args.ours, *peers]}
+    floors = []
     for start in range(args.starts):
         names = list(starts)
         for name in names[start % len(names):] + names[:start % len(names)]:
+            floors.append(measure_floor(args, file))
             starts[name].append(run_peer(args, name, file) if name in PEERS else run_ours(args, name, file))
     digests = {run["digest"] for runs in starts.values() for run in runs}
     if len(digests) != 1:
@@ -86,19 +94,19 @@ def compare(args, factor, peers, folder):
     medians = {name: {phase: statistics.median(run[phase] for run in runs) for phase in PHASES}
                for name, runs in starts.items()}
     return {"target": factor, "factor": starts[args.ours[0]][0]["factor"], "digest": digests.pop(), "p50_us": medians,
-            "starts": starts}
+            "floor_us": statistics.median(floor["floor_us"] for floor in floors), "floors": floors, "starts": starts}
 
 
 def table(results, ours, peers):
-    lines = ["| target (real) | " + " | ".join(f"{name} D+C µs" for name in [*ours, *peers]) + " | " +
-             " | ".join(f"best of ours / {name}" for name in peers) + " |",
-             "|---" * (1 + len(ours) + 2 * len(peers)) + "|"]
+    against = ["floor", *peers]
+    heads = ["target (real)", *(f"{name} D+C µs" for name in [*ours, *peers]), "floor µs", *(f"best of ours / {name}" for name in against)]
+    lines = [heads, ["---"] * len(heads)]
     for row in results:
-        p50 = {name: phases["dispatch_combine"] for name, phases in row["p50_us"].items()}
-        lines.append(f"| {row['target']} ({row['factor']:.2f}) | " +
-                     " | ".join(f"{p50[name]:.0f}" for name in [*ours, *peers]) + " | " +
-                     " | ".join(f"{min(p50[name] for name in ours) / p50[peer]:.2f}" for peer in peers) + " |")
-    return "\n".join(lines)
+        p50 = {name: phases["dispatch_combine"] for name, phases in row["p50_us"].items()} | {"floor": row["floor_us"]}
+        best = min(p50[name] for name in ours)
+        lines.append([f"{row['target']} ({row['factor']:.2f})", *(f"{p50[name]:.0f}" for name in [*ours, *peers, "floor"]),
+                      *(f"{best / p50[name]:.2f}" for name in against)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def parse_args():

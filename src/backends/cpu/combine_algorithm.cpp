@@ -10,21 +10,34 @@
 namespace epskew::cpu {
 namespace {
 
+/// Sums the rows of every token into the combined output; `collect(token, rows)` appends a token's rows and
+/// is called once for each, in order, one token ahead of the sums.
+template <class Collect>
+void reduce_tokens(const Operation& operation, Collect&& collect) {
+  std::vector<WeightedRow> rows, next;
+  const int tokens = operation.num_tokens();
+  if (tokens > 0) collect(0, next);
+  for (int token = 0; token < tokens; ++token) {
+    rows.swap(next);
+    next.clear();
+    if (token + 1 < tokens) collect(token + 1, next);
+    reduce_rows_streaming(rows, next, operation.shape.hidden,
+                          operation.mine().combined() + static_cast<std::size_t>(token) * operation.hidden());
+  }
+  finish_streaming();
+}
+
 /// Reads every result where its expert's rank made it.
 class PullCombine final : public CombineAlgorithm {
  public:
   void send(const Operation& /*operation*/) override {}
   void receive(const Operation& operation) override {
-    std::vector<WeightedRow> rows;
-    for (int token = 0; token < operation.num_tokens(); ++token) {
-      rows.clear();
+    reduce_tokens(operation, [&](int token, std::vector<WeightedRow>& rows) {
       operation.for_each_selection(token, [&](const Operation::Selection& selection) {
         const ArenaView& host = operation.arenas[static_cast<std::size_t>(selection.rank)];
         rows.push_back({host.expert_output() + selection.row * operation.hidden(), selection.weight});
       });
-      reduce_rows(rows, operation.shape.hidden,
-                  operation.mine().combined() + static_cast<std::size_t>(token) * operation.hidden());
-    }
+    });
   }
 };
 
@@ -50,16 +63,12 @@ class PushCombine final : public CombineAlgorithm {
   }
   void receive(const Operation& operation) override {
     const ArenaView& mine = operation.mine();
-    std::vector<WeightedRow> rows;
-    for (int token = 0; token < operation.num_tokens(); ++token) {
-      rows.clear();
+    reduce_tokens(operation, [&](int token, std::vector<WeightedRow>& rows) {
       operation.for_each_selection(token, [&](const Operation::Selection& selection) {
         const auto place = static_cast<std::size_t>(token * operation.shape.topk + selection.slot);
         rows.push_back({mine.returned() + place * operation.hidden(), selection.weight});
       });
-      reduce_rows(rows, operation.shape.hidden,
-                  mine.combined() + static_cast<std::size_t>(token) * operation.hidden());
-    }
+    });
   }
 };
 
@@ -77,20 +86,16 @@ class PrereduceCombine final : public CombineAlgorithm {
       next_message[rank] = operation.plan.first_message_at(static_cast<int>(rank));
     }
     std::vector<std::uint8_t> visits(ranks);
-    std::vector<WeightedRow> rows;
-    for (int token = 0; token < operation.num_tokens(); ++token) {
+    reduce_tokens(operation, [&](int token, std::vector<WeightedRow>& rows) {
       std::fill(visits.begin(), visits.end(), std::uint8_t{0});
       operation.for_each_selection(token, [&](const Operation::Selection& selection) {
         visits[static_cast<std::size_t>(selection.rank)] = 1;
       });
-      rows.clear();
       for (std::size_t rank = 0; rank < ranks; ++rank) {
         if (visits[rank] == 0) continue;
         rows.push_back({operation.arenas[rank].partial() + next_message[rank]++ * operation.hidden(), 1.0f});
       }
-      reduce_rows(rows, operation.shape.hidden,
-                  operation.mine().combined() + static_cast<std::size_t>(token) * operation.hidden());
-    }
+    });
   }
 
  private:

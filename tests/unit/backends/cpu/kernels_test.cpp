@@ -129,6 +129,11 @@ TEST(ReduceRows, EqualsTheDefinition) {
       std::vector<BFloat16> found(hidden, BFloat16{0x1234});
       reduce_rows(rows, hidden, found.data());
       ASSERT_EQ(found, expected) << target << ", " << count << " rows";
+
+      alignas(64) std::array<BFloat16, hidden> streamed{};
+      reduce_rows_streaming(rows, std::span(rows).first(rows.size() / 2), hidden, streamed.data());
+      finish_streaming();
+      ASSERT_TRUE(std::equal(expected.begin(), expected.end(), streamed.begin())) << target << ", " << count;
     });
   }
 }
