@@ -150,9 +150,8 @@ void print_row(const std::string& what, const Row& row) {
 
 void print_header(const char* what) {
   fmt::print(
-      "\n| {} | dispatch us | combine us | pair us | copy GB/s | floor us | pair / floor (blocks) | tight "
-      "floor us | "
-      "pair / by direction |\n|---|---|---|---|---|---|---|---|---|\n",
+      "\n| {} | dispatch us | combine us | pair us | copy GB/s | floor us | pair / floor (blocks) | floor by "
+      "direction us | pair / that |\n|---|---|---|---|---|---|---|---|---|\n",
       what);
 }
 
