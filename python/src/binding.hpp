@@ -68,6 +68,9 @@ struct Numbers {
 };
 Numbers numbers_of(nb::handle array, const char* what);
 
+/// Throws UsageError, as the command line does, for one that is no seed.
+std::uint64_t seed_of(nb::handle seed);
+
 /// "[4, 128, 8]".
 std::string shape_text(const std::vector<std::size_t>& shape);
 

@@ -16,14 +16,14 @@ void add_fit(nb::module_& module) {
   module.def(
       "fit",
       [](nb::object source, const std::vector<std::string>& levels, const std::vector<int>& num_processes,
-         const std::vector<int>& windows, nb::object placement, int bootstrap, std::uint64_t seed) {
+         const std::vector<int>& windows, nb::object placement, int bootstrap, nb::handle seed) {
         app::FitFlags flags;
         flags.levels = levels;
         flags.num_processes = num_processes;
         flags.windows = windows.empty() ? std::vector<int>{0} : windows;
         if (!placement.is_none()) flags.placement = path_of(placement).string();
         flags.bootstrap = bootstrap;
-        flags.seed = seed;
+        flags.seed = seed_of(seed);
         Trace made;
         const bool is_trace = nb::isinstance<Trace>(source);
         if (!is_trace) made = trace_of_counts(source, std::nullopt);

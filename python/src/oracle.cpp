@@ -221,14 +221,14 @@ void add_oracle(nb::module_& module) {
       .def(
           "__init__",
           [](BoundOracle* self, nb::object routing, int hidden, const std::string& dispatch,
-             const std::string& combine, const std::string& data, std::uint64_t seed,
+             const std::string& combine, const std::string& data, nb::handle seed,
              const std::string& rounding) {
             if (!nb::isinstance<Routing>(routing)) throw nb::type_error("routing must be an epskew.Routing");
             ExchangeOptions options;
             options.dispatch = dispatch_named(dispatch);
             options.combine = combine_named(combine);
-            new (self)
-                BoundOracle(routing, hidden, options, data_named(data), seed, rounding_named(rounding));
+            new (self) BoundOracle(routing, hidden, options, data_named(data), seed_of(seed),
+                                   rounding_named(rounding));
           },
           nb::arg("routing"), nb::arg("hidden"), nb::kw_only(), nb::arg("dispatch") = "fp8",
           nb::arg("combine") = "bf16", nb::arg("data") = "exact", nb::arg("seed") = 0,

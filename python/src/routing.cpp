@@ -92,8 +92,9 @@ std::string given_spec(const Workload& workload) {
 }
 
 Routing from_arrays(nb::handle topk_idx, nb::handle topk_weights, const GivenShape& shape,
-                    const std::string& distribution, std::uint64_t seed) {
-  Workload workload = recorded_workload(table_from(topk_idx, topk_weights, shape), distribution, seed);
+                    const std::string& distribution, nb::handle seed) {
+  Workload workload =
+      recorded_workload(table_from(topk_idx, topk_weights, shape), distribution, seed_of(seed));
   std::string spec = given_spec(workload);
   return {std::move(workload), std::move(spec)};
 }
@@ -143,7 +144,7 @@ void add_class(nb::module_& module) {
           "from_arrays",
           [](nb::object topk_idx, nb::object topk_weights, int num_experts, std::optional<int> num_ranks,
              std::optional<std::vector<std::int32_t>> tokens_per_rank, const std::string& distribution,
-             std::uint64_t seed) {
+             nb::handle seed) {
             return from_arrays(topk_idx, topk_weights, {num_experts, num_ranks, std::move(tokens_per_rank)},
                                distribution, seed);
           },
@@ -212,7 +213,7 @@ void add_routing(nb::module_& module) {
          Count num_groups, Count num_topk_groups, Text distribution, std::optional<double> imbalance_factor,
          nb::object law, Text law_level, Text placement, const std::string& sampling, Count num_masked,
          Count hot_rank, const std::string& pattern, Count hot_experts, std::optional<double> hot_fraction,
-         Count step, Count burst_period, nb::object matrix, std::uint64_t seed,
+         Count step, Count burst_period, nb::object matrix, nb::handle seed,
          const std::string& imbalance_level, Count ranks_per_node) {
         app::WorkloadFlags flags;
         flags.model = model.value_or("");
@@ -236,7 +237,7 @@ void add_routing(nb::module_& module) {
         flags.step = step;
         flags.burst_period = burst_period;
         if (!matrix.is_none()) flags.matrix = path_of(matrix).string();
-        flags.seed = seed;
+        flags.seed = seed_of(seed);
         flags.imbalance_level = imbalance_level;
         flags.ranks_per_node = ranks_per_node;
         return generated(flags, imbalance_factor);

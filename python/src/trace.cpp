@@ -89,14 +89,14 @@ void add_class(nb::module_& module) {
           [](const Trace& self, Count num_processes, Count num_tokens,
              std::optional<std::vector<std::int64_t>> num_tokens_per_rank, Count num_topk,
              std::optional<std::variant<std::int64_t, std::string>> windows, const std::string& deal,
-             Text placement, std::uint64_t seed) {
+             Text placement, nb::handle seed) {
             app::WorkloadFlags workload;
             workload.num_processes = num_processes;
             workload.num_tokens = num_tokens;
             workload.num_tokens_per_rank = num_tokens_per_rank.value_or(std::vector<std::int64_t>{});
             workload.num_topk = num_topk;
             workload.placement = placement;
-            workload.seed = seed;
+            workload.seed = seed_of(seed);
             app::TraceFlags flags;
             flags.deal = deal;
             if (windows) {

@@ -69,12 +69,12 @@ struct CodedShare {
 
 /// A contribution is coded where all its magnitudes are below 1 and not all the same. A value lies at most
 /// half the distance of two levels off, and is rounded to bf16; the hundredth and 2^-16 are for logarithms in
-/// binary32.
+/// binary32. A zero among the values may widen the range to its limit, as in DeepEP, or be left out of it, as
+/// in our own.
 CodedShare coded_share(std::span<const float> x, const CombinedToken& token) {
   double smallest = std::numeric_limits<double>::infinity();
   double largest = 0;
   for (const float value : x) {
-    if (value == 0) continue;
     smallest = std::min(smallest, std::fabs(static_cast<double>(value)));
     largest = std::max(largest, std::fabs(static_cast<double>(value)));
   }

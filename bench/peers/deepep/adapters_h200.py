@@ -33,12 +33,12 @@ def runs(recording):
     replay = ["--trace", recording, *REPLAY]
     return {
         "deepep-1": [*bench, "deepep", *OF_ONE],
-        "deepep-8": [*bench, "deepep", *OF_EIGHT, *factors],
-        "deepep-8-hot-rank": [*bench, "deepep", *OF_EIGHT, *hot],
-        "deepep-8-replay": [*bench, "deepep", *replay],
         "epskew-1": [*bench, "epskew", "--device", "cuda", *OF_ONE],
+        "deepep-8": [*bench, "deepep", *OF_EIGHT, *factors],
         "epskew-8": [*own, *OF_EIGHT, *factors],
+        "deepep-8-replay": [*bench, "deepep", *replay],
         "epskew-8-replay": [*own, *replay],
+        "deepep-8-hot-rank": [*bench, "deepep", *OF_EIGHT, *hot],
     }
 
 

@@ -160,11 +160,10 @@ class DeepEpAdapter(Adapter):
 
     def _put(self, valid: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         """The results in the library's own slots [L, R*M, H]; the other slots hold what nobody may read."""
-        results = self.results
-        if self.zero_copy:
-            results = self.buffer.get_next_low_latency_combine_buffer(self.handle)
-        results[self._expert_and_slot(valid)] = values
-        return results
+        place = self.buffer.get_next_low_latency_combine_buffer(self.handle) if self.zero_copy else self.results
+        place[self._expert_and_slot(valid)] = values
+        # With zero-copy the library looks at its shape only.
+        return self.results
 
     def _expert_and_slot(self, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         per_expert = self.job.num_ranks * self.job.max_tokens

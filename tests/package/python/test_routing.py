@@ -89,6 +89,7 @@ class Generated(unittest.TestCase):
             ({"num_masked": -1}, ["--num-masked", -1]),
             ({"num_tokens": 3, "num_tokens_per_rank": [1, 2]}, ["--num-tokens", 3, "--num-tokens-per-rank", "1,2"]),
             ({"placement": "spread"}, ["--placement", "spread"]),
+            ({"seed": -1}, ["--seed", -1]),
         )
         for keywords, flags in refused:
             with self.subTest(keywords=keywords):
