@@ -26,6 +26,10 @@ struct Extremes {
   BFloat16 largest{0};
 };
 
+bool is_coded(BFloat16 smallest, BFloat16 largest) {
+  return largest.bits < to_bfloat16(1.0f).bits && smallest.bits < largest.bits;
+}
+
 Extremes find_extremes(std::span<const BFloat16> group) {
   Extremes extremes;
   for (const BFloat16 value : group) {
@@ -117,7 +121,7 @@ float exp2_polynomial(float y) {
 
 LogfmtGroup logfmt10_group(BFloat16 smallest, BFloat16 largest) {
   LogfmtGroup group;
-  group.coded = largest.bits < to_bfloat16(1.0f).bits && smallest.bits < largest.bits;
+  group.coded = is_coded(smallest, largest);
   if (!group.coded) return group;
   const float lmax = log2_of(largest);
   group.lmin = std::max(log2_of(smallest), lmax - 32.0f);
@@ -143,6 +147,18 @@ std::size_t encode_logfmt10(std::span<const BFloat16> x, std::byte* out) {
     }
   }
   return static_cast<std::size_t>(next - out);
+}
+
+std::size_t logfmt10_bytes_of(const std::byte* coded, int hidden) {
+  const std::size_t groups = static_cast<std::size_t>(hidden) / scale_group;
+  std::size_t bytes = groups * sizeof(Extremes);
+  for (std::size_t group = 0; group < groups; ++group) {
+    Extremes extremes;
+    std::memcpy(&extremes, coded + group * sizeof extremes, sizeof extremes);
+    bytes +=
+        is_coded(extremes.smallest, extremes.largest) ? logfmt10_group_bytes : scale_group * sizeof(BFloat16);
+  }
+  return bytes;
 }
 
 void decode_logfmt10(const std::byte* coded, std::span<BFloat16> x) {

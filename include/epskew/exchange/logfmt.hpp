@@ -46,6 +46,8 @@ std::span<const float> log2_mantissas();
 
 /// Encodes x [H] into `out`; returns the bytes used.
 std::size_t encode_logfmt10(std::span<const BFloat16> x, std::byte* out);
+/// Bytes of a coded row of `hidden` channels, from its pairs of magnitudes.
+std::size_t logfmt10_bytes_of(const std::byte* coded, int hidden);
 /// Decodes one row into `x` [H].
 void decode_logfmt10(const std::byte* coded, std::span<BFloat16> x);
 

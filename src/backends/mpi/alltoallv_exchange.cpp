@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <numeric>
+#include <utility>
 
 #include "backends/mpi/datatype.hpp"
 
@@ -11,23 +12,27 @@ AlltoallvExchange::AlltoallvExchange(const Setting& setting)
       batches_(static_cast<std::size_t>(setting.options.micro_batches), Batch(setting.shape)),
       groups_(every_expert_alone(setting.shape.num_experts)),
       message_type_(bytes_type(message_bytes())),
-      result_type_(bytes_type(static_cast<std::size_t>(setting.shape.hidden) * sizeof(BFloat16))) {}
+      line_type_(bytes_type(ResultRow::line)) {}
 
 AlltoallvExchange::~AlltoallvExchange() {
   MPI_Type_free(&message_type_);
-  MPI_Type_free(&result_type_);
+  MPI_Type_free(&line_type_);
 }
 
 AlltoallvExchange::Blocks AlltoallvExchange::blocks_of(const std::vector<std::int32_t>& counts) const {
   const auto experts = static_cast<std::ptrdiff_t>(shape().experts_per_rank());
-  Blocks blocks;
-  int begin = 0;
+  std::vector<int> sums;
   for (int peer = 0; peer < num_ranks(); ++peer) {
     const auto first = counts.begin() + peer * experts;
-    blocks.begin.push_back(begin);
-    blocks.count.push_back(std::accumulate(first, first + experts, 0));
-    begin += blocks.count.back();
+    sums.push_back(std::accumulate(first, first + experts, 0));
   }
+  return one_behind_the_other(std::move(sums));
+}
+
+AlltoallvExchange::Blocks AlltoallvExchange::one_behind_the_other(std::vector<int> counts) {
+  Blocks blocks{std::move(counts), {}};
+  blocks.begin.resize(blocks.count.size());
+  std::exclusive_scan(blocks.count.begin(), blocks.count.end(), blocks.begin.begin(), 0);
   return blocks;
 }
 
@@ -101,25 +106,47 @@ void AlltoallvExchange::unpack(Batch& state) {
   }
 }
 
-void AlltoallvExchange::combine_send(int batch) {
-  control().enter("combine_send");
-  Batch& state = at(batch);
-  const auto hidden = static_cast<std::size_t>(shape().hidden);
-  grow(state.results, static_cast<std::size_t>(state.from.total()) * hidden);
-  grow(state.returned, static_cast<std::size_t>(state.to.total()) * hidden);
-  BFloat16* out = state.results.data();
+void AlltoallvExchange::pack_results(Batch& state) {
+  grow(state.results, static_cast<std::size_t>(state.from.total()) * result_row().capacity);
+  std::byte* out = state.results.data();
+  std::vector<int> lines;
   for (int source = 0; source < num_ranks(); ++source) {
+    const std::byte* const first = out;
     for (int expert = 0; expert < shape().experts_per_rank(); ++expert) {
       const RowRange range =
           state.received.source_range()[static_cast<std::size_t>(expert * num_ranks() + source)];
-      const std::size_t values = static_cast<std::size_t>(range.count) * hidden;
-      if (values > 0) std::memcpy(out, state.received.result(range.begin), values * sizeof(BFloat16));
-      out += values;
+      for (std::int32_t row = range.begin; row < range.begin + range.count; ++row) {
+        out += result_row().encode(state.received.result(row), out);
+      }
     }
+    lines.push_back(static_cast<int>(static_cast<std::size_t>(out - first) / ResultRow::line));
   }
-  check(MPI_Ialltoallv(state.results.data(), state.from.count.data(), state.from.begin.data(), result_type_,
-                       state.returned.data(), state.to.count.data(), state.to.begin.data(), result_type_,
-                       comm(), &state.request),
+  state.results_to = one_behind_the_other(std::move(lines));
+}
+
+/// How long coded results are is known only to who coded them.
+void AlltoallvExchange::agree_on_lines(Batch& state) {
+  std::vector<int> lines(state.to.count);
+  if (!result_row().is_coded()) {
+    for (int& rows : lines) rows *= static_cast<int>(result_row().capacity / ResultRow::line);
+  } else {
+    check(MPI_Ialltoall(state.results_to.count.data(), 1, MPI_INT, lines.data(), 1, MPI_INT, comm(),
+                        &state.request),
+          "MPI_Ialltoall");
+    control().wait(state.request);
+  }
+  state.results_from = one_behind_the_other(std::move(lines));
+}
+
+void AlltoallvExchange::combine_send(int batch) {
+  control().enter("combine_send");
+  Batch& state = at(batch);
+  pack_results(state);
+  agree_on_lines(state);
+  grow(state.returned, static_cast<std::size_t>(state.results_from.total()) * ResultRow::line);
+  check(MPI_Ialltoallv(state.results.data(), state.results_to.count.data(), state.results_to.begin.data(),
+                       line_type_, state.returned.data(), state.results_from.count.data(),
+                       state.results_from.begin.data(), line_type_, comm(), &state.request),
         "MPI_Ialltoallv");
 }
 
@@ -127,12 +154,13 @@ void AlltoallvExchange::combine_recv(int batch) {
   control().enter("combine_recv");
   Batch& state = at(batch);
   control().wait(state.request);
-  const auto hidden = static_cast<std::size_t>(shape().hidden);
-  state.combined.resize(static_cast<std::size_t>(num_tokens(batch)) * hidden);
-  for (int index = 0; index < num_tokens(batch); ++index) {
-    reduce_token(batch, index, state.returned.data(), state.order.position,
-                 state.combined.data() + static_cast<std::size_t>(index) * hidden);
+  // Results come back in the order in which the selections were packed, owner by owner.
+  std::vector<const std::byte*> rows;
+  for (std::size_t owner = 0; owner < state.to.count.size(); ++owner) {
+    const auto first = static_cast<std::size_t>(state.results_from.begin[owner]) * ResultRow::line;
+    result_row().locate(state.returned.data() + first, static_cast<std::size_t>(state.to.count[owner]), rows);
   }
+  reduce(batch, state.order.pick(rows), state.combined);
 }
 
 DispatchOutput AlltoallvExchange::dispatch_output(int /*local*/, int batch) {
@@ -150,11 +178,10 @@ std::span<const BFloat16> AlltoallvExchange::combine_output(int /*local*/, int b
 MemoryUse AlltoallvExchange::memory(int /*local*/) const {
   MemoryUse use;
   for (const Batch& state : batches_) {
-    use.touched +=
-        state.received.bytes() +
-        static_cast<std::int64_t>(state.send_buffer.size() + state.receive_buffer.size() +
-                                  (state.results.size() + state.returned.size() + state.combined.size()) *
-                                      sizeof(BFloat16));
+    use.touched += state.received.bytes() +
+                   static_cast<std::int64_t>(state.send_buffer.size() + state.receive_buffer.size() +
+                                             state.results.size() + state.returned.size() +
+                                             state.combined.size() * sizeof(BFloat16));
   }
   use.reserved = use.touched;  // grown on demand
   return use;

@@ -23,7 +23,7 @@ class AlltoallvExchange final : public MpiExchange {
   MemoryUse memory(int local) const override;
 
  private:
-  /// Counts and displacements of one direction, in messages.
+  /// Counts and displacements of one direction, in messages or in lines of results.
   struct Blocks {
     std::vector<int> count, begin;  ///< [R]
     int total() const { return begin.back() + count.back(); }
@@ -34,13 +34,18 @@ class AlltoallvExchange final : public MpiExchange {
     std::vector<std::int32_t> sent;      ///< [R][L] counts of this rank's tokens, by destination
     std::vector<std::int32_t> arriving;  ///< [R][L] counts for this rank's experts, by source
     Blocks to, from;                     ///< by destination, by source
+    Blocks results_to, results_from;     ///< lines, by who gets them, by whose experts they are of
     std::vector<std::byte> send_buffer, receive_buffer;
-    std::vector<BFloat16> results, returned, combined;
+    std::vector<std::byte> results, returned;
+    std::vector<BFloat16> combined;
     Received received;
     MPI_Request request = MPI_REQUEST_NULL;
   };
   Batch& at(int batch) { return batches_[static_cast<std::size_t>(batch)]; }
   Blocks blocks_of(const std::vector<std::int32_t>& counts) const;
+  static Blocks one_behind_the_other(std::vector<int> counts);
+  void pack_results(Batch& state);
+  void agree_on_lines(Batch& state);
   void pack(Batch& state, int batch);
   void unpack(Batch& state);
   std::size_t message_bytes() const { return wire().stride + token_bytes; }
@@ -50,7 +55,7 @@ class AlltoallvExchange final : public MpiExchange {
   std::vector<Batch> batches_;
   ExpertGroups groups_;
   MPI_Datatype message_type_ = MPI_DATATYPE_NULL;
-  MPI_Datatype result_type_ = MPI_DATATYPE_NULL;
+  MPI_Datatype line_type_ = MPI_DATATYPE_NULL;  ///< of results
 };
 
 }  // namespace epskew::mpi

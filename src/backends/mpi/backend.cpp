@@ -48,9 +48,11 @@ class MpiBackend final : public Backend {
                                     const ExchangeOptions& options) const override {
     validate(shape, options);
     mpi::parse_variants(options);
-    if (options.combine != CombineFormat::bf16) {
-      throw UsageError(fmt::format("--backend mpi does not combine in {} (it knows bf16); leave the flag out",
-                                   name_of(options.combine)));
+    if (options.combine != CombineFormat::bf16 && mpi::payload_is_folded()) {
+      throw UsageError(fmt::format(
+          "results cannot be combined in {} where payload is folded (how long they are depends on "
+          "their values); leave the flag or EPSKEW_FOLD_PAYLOAD out",
+          name_of(options.combine)));
     }
     if (options.shrink) {
       throw UsageError(

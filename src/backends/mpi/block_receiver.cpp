@@ -54,12 +54,12 @@ void BlockReceiver::store(int source, std::byte* block) {
   }
 }
 
-void BlockReceiver::gather(int source, BFloat16* out) const {
-  const auto hidden = static_cast<std::size_t>(shape_.hidden);
+std::size_t BlockReceiver::gather(int source, const ResultRow& format, std::byte* out) const {
+  const std::byte* const first = out;
   for (const std::int32_t row : row_of_[static_cast<std::size_t>(source)]) {
-    std::memcpy(out, received_.result(row), hidden * sizeof(BFloat16));
-    out += hidden;
+    out += format.encode(received_.result(row), out);
   }
+  return static_cast<std::size_t>(out - first);
 }
 
 }  // namespace epskew::mpi

@@ -10,6 +10,7 @@
 
 #include "backends/mpi/rank_block.hpp"
 #include "backends/mpi/received.hpp"
+#include "backends/mpi/result_row.hpp"
 
 namespace epskew::mpi {
 
@@ -25,8 +26,9 @@ class BlockReceiver {
   int num_results(int source) const { return num_results_[static_cast<std::size_t>(source)]; }
   /// Where they belong at the source, in rows.
   int first_result(int source) const { return first_result_[static_cast<std::size_t>(source)]; }
-  /// Copies the results for `source`, in the order of its selections, to `out` [num_results][H].
-  void gather(int source, BFloat16* out) const;
+  /// Writes the results for `source`, in the order of its selections, to `out` as they travel, one behind the
+  /// other; returns the bytes used.
+  std::size_t gather(int source, const ResultRow& format, std::byte* out) const;
 
  private:
   void count(std::span<std::byte* const> blocks);

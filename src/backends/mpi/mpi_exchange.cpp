@@ -8,6 +8,7 @@ namespace epskew::mpi {
 MpiExchange::MpiExchange(const Setting& setting)
     : setting_(setting),
       wire_(setting.shape, setting.options.dispatch),
+      result_row_(setting.shape, setting.options.combine),
       local_ranks_{setting.control->rank()},
       inputs_(static_cast<std::size_t>(setting.options.micro_batches)) {}
 
@@ -31,19 +32,23 @@ std::int64_t MpiExchange::earliest(std::int64_t mine_ns) {
   return first;
 }
 
-void MpiExchange::reduce_token(int batch, int index, const BFloat16* rows,
-                               std::span<const std::int32_t> position, BFloat16* out) const {
-  const auto topk = static_cast<std::size_t>(setting_.shape.topk);
-  const auto hidden = static_cast<std::size_t>(setting_.shape.hidden);
-  std::array<WeightedRow, 16> selected;  // validate() bounds top-k
-  std::size_t count = 0;
-  for (std::size_t k = 0; k < topk; ++k) {
-    const std::size_t selection = static_cast<std::size_t>(index) * topk + k;
-    if (position[selection] < 0) continue;
-    selected[count++] = {rows + static_cast<std::size_t>(position[selection]) * hidden,
-                         input(batch).topk_weights[selection]};
+void MpiExchange::reduce(int batch, std::span<const std::byte* const> row_of,
+                         std::vector<BFloat16>& combined) {
+  const auto topk = static_cast<std::size_t>(shape().topk);
+  const auto hidden = static_cast<std::size_t>(shape().hidden);
+  const auto tokens = static_cast<std::size_t>(num_tokens(batch));
+  combined.resize(tokens * hidden);
+  if (result_row_.is_coded()) decoded_.resize(topk * hidden);
+  std::vector<WeightedRow> rows;
+  for (std::size_t token = 0; token < tokens; ++token) {
+    rows.clear();
+    for (std::size_t selection = token * topk; selection < (token + 1) * topk; ++selection) {
+      if (row_of[selection] == nullptr) continue;
+      BFloat16* room = decoded_.data() + (result_row_.is_coded() ? rows.size() * hidden : 0);
+      rows.push_back({result_row_.decode(row_of[selection], room), input(batch).topk_weights[selection]});
+    }
+    reduce_rows(rows, shape().hidden, combined.data() + token * hidden);
   }
-  reduce_rows(std::span(selected).first(count), setting_.shape.hidden, out);
 }
 
 }  // namespace epskew::mpi

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backends/mpi/control.hpp"
+#include "backends/mpi/result_row.hpp"
 #include "backends/mpi/simulated.hpp"
 #include "backends/mpi/wire_row.hpp"
 #include "epskew/exchange/exchange.hpp"
@@ -60,16 +61,18 @@ class MpiExchange : public Exchange {
     const auto topk = static_cast<std::size_t>(setting_.shape.topk);
     return input(batch).topk_idx.subspan(static_cast<std::size_t>(index) * topk, topk);
   }
-  /// Sums the results of one token's selections: `rows` and `position` as of the whole rank, see
-  /// SelectionOrder.
-  void reduce_token(int batch, int index, const BFloat16* rows, std::span<const std::int32_t> position,
-                    BFloat16* out) const;
+  /// Sums the results of every token's selections. `row_of` [T·K]: where each selection's result lies as it
+  /// travelled (ResultRow); null where nothing is selected.
+  void reduce(int batch, std::span<const std::byte* const> row_of, std::vector<BFloat16>& combined);
   WireRow& wire() { return wire_; }
   const WireRow& wire() const { return wire_; }
+  const ResultRow& result_row() const { return result_row_; }
 
  private:
   Setting setting_;
   WireRow wire_;
+  ResultRow result_row_;
+  std::vector<BFloat16> decoded_;  ///< [K][H] of one token, where results are coded
   std::array<int, 1> local_ranks_;
   std::vector<RankInput> inputs_;  ///< [micro-batches]
 };

@@ -22,8 +22,8 @@ void NodeArena::reserve(std::int32_t rows) {
   scales_ = rows_ + pages(capacity * wire_->row_size);
   source_token_ = scales_ + pages(capacity * wire_->scales_size);
   results_ = source_token_ + pages(capacity * sizeof(std::int32_t));
-  const std::size_t bytes =
-      results_ + pages(capacity * static_cast<std::size_t>(shape_.hidden) * sizeof(BFloat16));
+  coded_ = results_ + pages(capacity * static_cast<std::size_t>(wire_->hidden) * sizeof(BFloat16));
+  const std::size_t bytes = coded_ + (result_row_->is_coded() ? pages(capacity * result_row_->capacity) : 0);
   window_.reset();
   window_ = std::make_unique<SharedWindow>(node_->get(), bytes, *control_);
 }

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "backends/mpi/result_row.hpp"
 #include "backends/mpi/shared_window.hpp"
 #include "backends/mpi/topology.hpp"
 #include "backends/mpi/wire_row.hpp"
@@ -16,8 +17,8 @@ namespace epskew::mpi {
 class NodeArena {
  public:
   /// All borrowed.
-  NodeArena(const NodeComm& node, const ExchangeShape& shape, const WireRow& wire, Control& control)
-      : node_(&node), shape_(shape), wire_(&wire), control_(&control) {}
+  NodeArena(const NodeComm& node, const WireRow& wire, const ResultRow& result_row, Control& control)
+      : node_(&node), wire_(&wire), result_row_(&result_row), control_(&control) {}
 
   /// Collective over the node where it has to grow; all ranks of the node must give the same number. Contents
   /// are lost then, so nobody may still need them.
@@ -34,7 +35,11 @@ class NodeArena {
   }
   BFloat16* result(int member, std::int32_t row) const {
     return reinterpret_cast<BFloat16*>(at(member, results_)) +
-           offset(row, static_cast<std::size_t>(shape_.hidden));
+           offset(row, static_cast<std::size_t>(wire_->hidden));
+  }
+  /// The same result as it travels: the row itself unless results are coded.
+  std::byte* travelling(int member, std::int32_t row) const {
+    return at(member, result_row_->is_coded() ? coded_ : results_) + offset(row, result_row_->capacity);
   }
   /// Stores a token as it travels.
   void store(int member, std::int32_t row, const std::byte* payload, std::int32_t token) const;
@@ -49,12 +54,12 @@ class NodeArena {
   std::byte* at(int member, std::size_t offset) const { return window_->of(member) + offset; }
 
   const NodeComm* node_;
-  ExchangeShape shape_;
   const WireRow* wire_;
+  const ResultRow* result_row_;
   Control* control_;
   std::int32_t capacity_ = 0;
   std::unique_ptr<SharedWindow> window_;
-  std::size_t rows_ = 0, scales_ = 0, source_token_ = 0, results_ = 0;  ///< offsets
+  std::size_t rows_ = 0, scales_ = 0, source_token_ = 0, results_ = 0, coded_ = 0;  ///< offsets
 };
 
 }  // namespace epskew::mpi

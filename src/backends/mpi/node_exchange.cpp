@@ -9,13 +9,14 @@
 namespace epskew::mpi {
 
 NodeBatch NodeExchange::Batch::shared(NodeExchange& exchange, int index) {
-  return {index, &exchange.topology(), &exchange.board_, &rows, &arena, exchange.comm()};
+  return {index,  &exchange.topology(),   &exchange.board_, &rows,
+          &arena, &exchange.result_row(), exchange.comm()};
 }
 
 NodeExchange::Batch::Batch(NodeExchange& exchange, int index)
     : sender(exchange.shape(), exchange.wire(), exchange.topology().node_of_rank),
       rows(exchange.shape(), exchange.topology(), exchange.rank()),
-      arena(exchange.node_, exchange.shape(), exchange.wire(), exchange.control()),
+      arena(exchange.node_, exchange.wire(), exchange.result_row(), exchange.control()),
       relay(exchange.shape(), exchange.wire(), shared(exchange, index), exchange.rank()),
       remotes(static_cast<std::size_t>(exchange.topology().num_nodes())) {}
 
@@ -25,8 +26,7 @@ NodeExchange::NodeExchange(const Setting& setting, std::optional<int> ranks_per_
       board_(node_, setting.shape, setting.options.micro_batches,
              num_members() * setting.shape.experts_per_rank(), *setting.control),
       groups_(group_experts(setting.shape.num_experts, topology().node_of_rank)),
-      line_type_(bytes_type(BlockLayout::line)),
-      result_type_(bytes_type(static_cast<std::size_t>(setting.shape.hidden) * sizeof(BFloat16))) {
+      line_type_(bytes_type(BlockLayout::line)) {
   for (int batch = 0; batch < setting.options.micro_batches; ++batch) {
     batches_.push_back(std::make_unique<Batch>(*this, batch));
   }
@@ -34,7 +34,6 @@ NodeExchange::NodeExchange(const Setting& setting, std::optional<int> ranks_per_
 
 NodeExchange::~NodeExchange() {
   MPI_Type_free(&line_type_);
-  MPI_Type_free(&result_type_);
 }
 
 std::vector<std::int32_t> NodeExchange::count_tokens(int batch) const {
@@ -158,18 +157,28 @@ bool NodeExchange::all_ready(int batch) const {
   return true;
 }
 
+/// Coded once here, whoever reads them.
+void NodeExchange::offer_results(int batch) {
+  Batch& state = at(batch);
+  if (result_row().is_coded()) {
+    for (std::int32_t row = 0; row < state.rows.expert_begin().back(); ++row) {
+      result_row().encode(state.arena.result(my_member(), row), state.arena.travelling(my_member(), row));
+    }
+  }
+  board_.ready(batch, my_member()).store(state.operation, std::memory_order_release);
+}
+
 void NodeExchange::combine_send(int batch) {
   control().enter("combine_send");
   Batch& state = at(batch);
-  board_.ready(batch, my_member()).store(state.operation, std::memory_order_release);
-  const auto hidden = static_cast<std::size_t>(shape().hidden);
+  offer_results(batch);
   for (int node = 0; node < topology().num_nodes(); ++node) {
     if (node == my_node()) continue;
     Remote& remote = state.remotes[static_cast<std::size_t>(node)];
-    const std::int32_t rows = state.order.count(node);
-    grow(remote.results, static_cast<std::size_t>(rows) * hidden);
-    check(MPI_Irecv(remote.results.data(), rows, result_type_, topology().proxy(rank(), node),
-                    NodeTags(batch).results, comm(), &remote.receive),
+    const std::size_t most = static_cast<std::size_t>(state.order.count(node)) * result_row().capacity;
+    grow(remote.results, most);
+    check(MPI_Irecv(remote.results.data(), static_cast<int>(most / BlockLayout::line), line_type_,
+                    topology().proxy(rank(), node), NodeTags(batch).results, comm(), &remote.receive),
           "MPI_Irecv");
   }
   if (!state.relay.has_sources()) return;
@@ -192,32 +201,29 @@ bool NodeExchange::all_sent(Batch& state) {
 void NodeExchange::combine_recv(int batch) {
   control().enter("combine_recv");
   control().wait([&] { return all_ready(batch) && all_sent(at(batch)); });
-  reduce(batch);
+  reduce(batch, rows_of_selections(batch), at(batch).combined);
 }
 
-void NodeExchange::reduce(int batch) {
+/// Neighbours' results where they lie, those of other nodes as they came.
+std::vector<const std::byte*> NodeExchange::rows_of_selections(int batch) {
   Batch& state = at(batch);
-  const auto hidden = static_cast<std::size_t>(shape().hidden);
-  const auto topk = static_cast<std::size_t>(shape().topk);
-  const auto tokens = static_cast<std::size_t>(num_tokens(batch));
-  state.combined.resize(tokens * hidden);
-  std::vector<WeightedRow> rows;
-  for (std::size_t index = 0; index < tokens; ++index) {
-    rows.clear();
-    for (std::size_t i = index * topk; i < (index + 1) * topk; ++i) {
-      const std::int32_t expert = input(batch).topk_idx[i];
-      if (expert < 0) continue;
-      const auto owner = static_cast<std::size_t>(rank_of(expert));
-      const auto node = static_cast<std::size_t>(topology().node_of_rank[owner]);
-      const BFloat16* row =
-          state.row_of[i] >= 0
-              ? state.arena.result(topology().member_of_rank[owner], state.row_of[i])
-              : state.remotes[node].results.data() +
-                    static_cast<std::size_t>(state.order.position[i] - state.order.begin[node]) * hidden;
-      rows.push_back({row, input(batch).topk_weights[i]});
+  std::vector<const std::byte*> returned;
+  for (int node = 0; node < topology().num_nodes(); ++node) {
+    const auto count = static_cast<std::size_t>(state.order.count(node));
+    if (node == my_node()) {
+      returned.resize(returned.size() + count, nullptr);
+    } else {
+      result_row().locate(state.remotes[static_cast<std::size_t>(node)].results.data(), count, returned);
     }
-    reduce_rows(rows, shape().hidden, state.combined.data() + index * hidden);
   }
+  std::vector<const std::byte*> rows = state.order.pick(returned);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (state.row_of[i] < 0) continue;
+    const int owner = rank_of(input(batch).topk_idx[i]);
+    rows[i] =
+        state.arena.travelling(topology().member_of_rank[static_cast<std::size_t>(owner)], state.row_of[i]);
+  }
+  return rows;
 }
 
 DispatchOutput NodeExchange::dispatch_output(int /*local*/, int batch) {
@@ -252,10 +258,10 @@ std::span<const BFloat16> NodeExchange::combine_output(int /*local*/, int batch)
 MemoryUse NodeExchange::memory(int /*local*/) const {
   MemoryUse use;
   for (const auto& state : batches_) {
-    std::size_t results = state->combined.size();
+    std::size_t results = state->combined.size() * sizeof(BFloat16);
     for (const Remote& remote : state->remotes) results += remote.results.size();
     use.touched += state->arena.bytes() + state->sender.bytes() + state->relay.bytes() +
-                   static_cast<std::int64_t>(results * sizeof(BFloat16));
+                   static_cast<std::int64_t>(results);
   }
   use.reserved = use.touched;  // grown on demand
   return use;

@@ -36,7 +36,7 @@ class NodeExchange final : public MpiExchange {
   /// What this rank sends to another node, and what returns from there.
   struct Remote {
     std::vector<std::int32_t> counts;
-    std::vector<BFloat16> results;
+    std::vector<std::byte> results;
     std::vector<MPI_Request> sends;
     MPI_Request receive = MPI_REQUEST_NULL;
   };
@@ -65,15 +65,15 @@ class NodeExchange final : public MpiExchange {
   void send_to_nodes(int batch, const std::vector<std::int32_t>& counts);
   void await_counts(int batch);
   void write_to_neighbours(int batch);
+  void offer_results(int batch);
   bool all_ready(int batch) const;
   bool all_sent(Batch& state);
-  void reduce(int batch);
+  std::vector<const std::byte*> rows_of_selections(int batch);
 
   NodeComm node_;
   NodeBoard board_;
   ExpertGroups groups_;
-  MPI_Datatype line_type_ = MPI_DATATYPE_NULL;
-  MPI_Datatype result_type_ = MPI_DATATYPE_NULL;
+  MPI_Datatype line_type_ = MPI_DATATYPE_NULL;  ///< 64 bytes of a block, or of results
   std::vector<std::unique_ptr<Batch>> batches_;
 };
 

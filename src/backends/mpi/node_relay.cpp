@@ -10,12 +10,10 @@
 namespace epskew::mpi {
 
 NodeRelay::NodeRelay(const ExchangeShape& shape, const WireRow& wire, const NodeBatch& batch, int rank)
-    : shape_(shape),
-      layout_(shape, wire.stride),
+    : layout_(shape, wire.stride),
       batch_(batch),
       tags_(batch.index),
-      line_type_(bytes_type(BlockLayout::line)),
-      result_type_(bytes_type(static_cast<std::size_t>(shape.hidden) * sizeof(BFloat16))) {
+      line_type_(bytes_type(BlockLayout::line)) {
   const Topology& topology = *batch.topology;
   const int node = topology.node_of_rank[static_cast<std::size_t>(rank)];
   for (int source = 0; source < shape.num_ranks; ++source) {
@@ -27,7 +25,6 @@ NodeRelay::NodeRelay(const ExchangeShape& shape, const WireRow& wire, const Node
 
 NodeRelay::~NodeRelay() {
   MPI_Type_free(&line_type_);
-  MPI_Type_free(&result_type_);
 }
 
 void NodeRelay::begin(std::uint64_t operation) {
@@ -110,17 +107,19 @@ void NodeRelay::store(Source& source) {
 }
 
 void NodeRelay::return_results() {
-  const auto hidden = static_cast<std::size_t>(shape_.hidden);
   for (Source& source : sources_) {
     source.stage = Stage::returning;
-    grow(source.results, source.places.size() * hidden);
-    BFloat16* out = source.results.data();
+    grow(source.results, source.places.size() * batch_.result_row->capacity);
+    std::byte* out = source.results.data();
     for (const Source::Place& place : source.places) {
-      std::memcpy(out, batch_.arena->result(place.member, place.row), hidden * sizeof(BFloat16));
-      out += hidden;
+      const std::byte* row = batch_.arena->travelling(place.member, place.row);
+      const std::size_t bytes = batch_.result_row->bytes(row);
+      std::memcpy(out, row, bytes);
+      out += bytes;
     }
-    check(MPI_Isend(source.results.data(), static_cast<int>(source.places.size()), result_type_, source.rank,
-                    tags_.results, batch_.comm, &source.request),
+    const auto lines = static_cast<std::size_t>(out - source.results.data()) / BlockLayout::line;
+    check(MPI_Isend(source.results.data(), static_cast<int>(lines), line_type_, source.rank, tags_.results,
+                    batch_.comm, &source.request),
           "MPI_Isend");
   }
 }
@@ -131,7 +130,7 @@ bool NodeRelay::done() {
 
 std::int64_t NodeRelay::bytes() const {
   std::size_t sum = 0;
-  for (const Source& source : sources_) sum += source.block.size() + source.results.size() * sizeof(BFloat16);
+  for (const Source& source : sources_) sum += source.block.size() + source.results.size();
   return static_cast<std::int64_t>(sum);
 }
 

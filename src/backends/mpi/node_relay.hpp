@@ -25,6 +25,7 @@ struct NodeBatch {
   const NodeBoard* board = nullptr;
   NodeRows* rows = nullptr;
   NodeArena* arena = nullptr;
+  const ResultRow* result_row = nullptr;
   MPI_Comm comm = MPI_COMM_NULL;
 };
 
@@ -71,18 +72,16 @@ class NodeRelay {
       std::int32_t row;
     };
     std::vector<Place> places;  ///< of the source's selections here, in its order
-    std::vector<BFloat16> results;
+    std::vector<std::byte> results;
   };
   bool arrived(Source& source);
   void expect_block(Source& source);
   void store(Source& source);
 
-  ExchangeShape shape_;
   BlockLayout layout_;
   NodeBatch batch_;
   NodeTags tags_;
-  MPI_Datatype line_type_ = MPI_DATATYPE_NULL;    ///< 64 bytes of a block
-  MPI_Datatype result_type_ = MPI_DATATYPE_NULL;  ///< one row of results
+  MPI_Datatype line_type_ = MPI_DATATYPE_NULL;  ///< 64 bytes of a block, or of results
   std::uint64_t operation_ = 0;
   std::vector<Source> sources_;
 };

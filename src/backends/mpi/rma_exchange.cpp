@@ -38,8 +38,8 @@ RmaExchange::Layout RmaExchange::make_layout() const {
   layout.block_bytes = BlockLayout(shape(), wire().stride).block_bytes(shape().max_tokens);
   layout.blocks = layout.flags + 2 * ranks * cache_line;
   layout.results = layout.blocks + ranks * layout.block_bytes;
-  layout.batch_bytes = layout.results + tokens * static_cast<std::size_t>(shape().topk) *
-                                            static_cast<std::size_t>(shape().hidden) * sizeof(BFloat16);
+  layout.batch_bytes =
+      layout.results + tokens * static_cast<std::size_t>(shape().topk) * result_row().capacity;
   return layout;
 }
 
@@ -85,8 +85,7 @@ void RmaExchange::dispatch_recv(int batch) {
   await_flags(batch, Flag::dispatch);
   Batch& state = at(batch);
   std::vector<std::byte*> blocks;
-  std::size_t written = static_cast<std::size_t>(state.order.size()) *
-                        static_cast<std::size_t>(shape().hidden) * sizeof(BFloat16);
+  std::size_t written = static_cast<std::size_t>(state.order.size()) * result_row().capacity;
   for (int source = 0; source < num_ranks(); ++source) {
     blocks.push_back(window_.data() + base(batch) + layout_.blocks +
                      static_cast<std::size_t>(source) * layout_.block_bytes);
@@ -100,17 +99,15 @@ void RmaExchange::dispatch_recv(int batch) {
 void RmaExchange::combine_send(int batch) {
   control().enter("combine_send");
   Batch& state = at(batch);
-  const auto hidden = static_cast<std::size_t>(shape().hidden);
-  grow(state.results, static_cast<std::size_t>(state.receiver.received().num_rows()) * hidden);
-  BFloat16* out = state.results.data();
+  grow(state.results, state.receiver.received().num_rows() * result_row().capacity);
+  std::byte* out = state.results.data();
   for (int turn = 0; turn < num_ranks(); ++turn) {
     const int source = peer(turn);
-    const std::size_t values = static_cast<std::size_t>(state.receiver.num_results(source)) * hidden;
-    state.receiver.gather(source, out);
+    const std::size_t bytes = state.receiver.gather(source, result_row(), out);
     const std::size_t place =
-        static_cast<std::size_t>(state.receiver.first_result(source)) * hidden * sizeof(BFloat16);
-    window_.put(source, base(batch) + layout_.results + place, out, values * sizeof(BFloat16));
-    out += values;
+        static_cast<std::size_t>(state.receiver.first_result(source)) * result_row().capacity;
+    window_.put(source, base(batch) + layout_.results + place, out, bytes);
+    out += bytes;
   }
   raise_flags(batch, Flag::combine);
 }
@@ -119,13 +116,14 @@ void RmaExchange::combine_recv(int batch) {
   control().enter("combine_recv");
   await_flags(batch, Flag::combine);
   Batch& state = at(batch);
-  const auto hidden = static_cast<std::size_t>(shape().hidden);
-  const auto* returned = reinterpret_cast<const BFloat16*>(window_.data() + base(batch) + layout_.results);
-  state.combined.resize(static_cast<std::size_t>(num_tokens(batch)) * hidden);
-  for (int index = 0; index < num_tokens(batch); ++index) {
-    reduce_token(batch, index, returned, state.order.position,
-                 state.combined.data() + static_cast<std::size_t>(index) * hidden);
+  const std::byte* returned = window_.data() + base(batch) + layout_.results;
+  std::vector<const std::byte*> rows;
+  for (std::size_t owner = 0; owner + 1 < state.order.begin.size(); ++owner) {
+    const auto first = static_cast<std::size_t>(state.order.begin[owner]);
+    const auto count = static_cast<std::size_t>(state.order.count(static_cast<int>(owner)));
+    result_row().locate(returned + first * result_row().capacity, count, rows);
   }
+  reduce(batch, state.order.pick(rows), state.combined);
 }
 
 DispatchOutput RmaExchange::dispatch_output(int /*local*/, int batch) {
@@ -143,9 +141,8 @@ std::span<const BFloat16> RmaExchange::combine_output(int /*local*/, int batch) 
 MemoryUse RmaExchange::memory(int /*local*/) const {
   MemoryUse use;
   for (const Batch& state : batches_) {
-    use.touched +=
-        state.receiver.received().bytes() + state.sender.bytes() +
-        static_cast<std::int64_t>((state.results.size() + state.combined.size()) * sizeof(BFloat16));
+    use.touched += state.receiver.received().bytes() + state.sender.bytes() +
+                   static_cast<std::int64_t>(state.results.size() + state.combined.size() * sizeof(BFloat16));
   }
   use.reserved = use.touched + static_cast<std::int64_t>(window_.size());
   for (const Batch& state : batches_) use.touched += static_cast<std::int64_t>(state.window_bytes);

@@ -37,14 +37,15 @@ class RmaExchange final : public MpiExchange {
     SelectionOrder order;  ///< by destination rank
     BlockSender sender;
     BlockReceiver receiver;
-    std::vector<BFloat16> results, combined;
+    std::vector<std::byte> results;
+    std::vector<BFloat16> combined;
     std::size_t window_bytes = 0;  ///< most bytes of the window that an operation wrote
   };
   /// Offsets in every process's window.
   struct Layout {
     std::size_t flags = 0;    ///< [2][R] words, a cache line apart
     std::size_t blocks = 0;   ///< [R] blocks of M messages
-    std::size_t results = 0;  ///< [M·K][H] bf16
+    std::size_t results = 0;  ///< [M·K] places of a ResultRow
     std::size_t block_bytes = 0;
     std::size_t batch_bytes = 0;
   };

@@ -5,6 +5,15 @@
 
 namespace epskew::mpi {
 
+std::vector<const std::byte*> SelectionOrder::pick(std::span<const std::byte* const> all) const {
+  std::vector<const std::byte*> picked;
+  picked.reserve(position.size());
+  for (const std::int32_t place : position) {
+    picked.push_back(place < 0 ? nullptr : all[static_cast<std::size_t>(place)]);
+  }
+  return picked;
+}
+
 ExpertGroups group_experts(int num_experts, std::span<const int> group_of_rank) {
   const int per_rank = num_experts / static_cast<int>(group_of_rank.size());
   ExpertGroups groups;

@@ -3,6 +3,7 @@
 /// The selections of a rank grouped by destination: the order in which its messages are packed and results
 /// return.
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -17,6 +18,8 @@ struct SelectionOrder {
     const auto g = static_cast<std::size_t>(group);
     return begin[g + 1] - begin[g];
   }
+  /// [T·K] of `all`, which is by position, in the order of `topk_idx`; null where nothing is selected.
+  std::vector<const std::byte*> pick(std::span<const std::byte* const> all) const;
 };
 
 /// Which group each expert belongs to, [E], and how many groups there are.

@@ -14,6 +14,7 @@ namespace {
 std::vector<BFloat16> round_trip(std::span<const BFloat16> x, std::size_t* used = nullptr) {
   std::vector<std::byte> coded(logfmt10_row_bytes(static_cast<int>(x.size())), std::byte{0xa5});
   const std::size_t bytes = encode_logfmt10(x, coded.data());
+  EXPECT_EQ(logfmt10_bytes_of(coded.data(), static_cast<int>(x.size())), bytes);
   if (used != nullptr) *used = bytes;
   std::vector<BFloat16> back(x.size());
   decode_logfmt10(coded.data(), back);
