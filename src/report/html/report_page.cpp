@@ -93,6 +93,7 @@ std::string report_page(std::span<const NamedRecord> results) {
                    table_section(results),   provenance_section(results)};
   if (auto kernels = kernel_section(results))
     page.sections.insert(page.sections.end() - 2, *std::move(kernels));
+  if (auto scale = scale_section(results)) page.sections.insert(page.sections.begin() + 2, std::move(*scale));
   return write_page(page);
 }
 

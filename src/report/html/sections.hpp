@@ -20,6 +20,8 @@ void write_headline(Results results, Page& page);
 
 Section latency_section(Results results);
 Section cost_section(Results results);
+/// Cost of imbalance against the number of ranks; none where all results have the same number.
+std::optional<Section> scale_section(Results results);
 Section load_section(Results results);
 Section traffic_section(Results results);
 Section rank_section(Results results);

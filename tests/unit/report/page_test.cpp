@@ -117,6 +117,61 @@ TEST(Headline, SpeaksOfTimesWhereThereIsNoBalancedRound) {
             "At imbalance factor 1.06, dispatch + combine takes 35.5 µs on the slowest rank");
 }
 
+/// A result of so many ranks whose skewed round takes `ratio` times as long as the balanced one.
+NamedRecord scaled(const char* name, int ranks, double ratio) {
+  NamedRecord result{name, test::sample_record()};
+  result.record.config.num_ranks = ranks;
+  for (const Phase phase : plotted_phases) {
+    const auto index = static_cast<std::size_t>(phase);
+    result.record.rounds[1].timing[index]->slowest_rank.p50 = 40;
+    result.record.rounds[2].timing[index]->slowest_rank.p50 = 40 * ratio;
+  }
+  return result;
+}
+
+TEST(ScaleSection, SetsTheCostOfEveryFactorAgainstTheNumberOfRanks) {
+  const auto section = scale_section(std::vector{scaled("few", 64, 2.5), scaled("many", 256, 2.25)});
+
+  ASSERT_TRUE(section);
+  const Table& table = section->figures.at(0).table;
+  ASSERT_EQ(table.rows.size(), 6u);  // uniform and balanced rounds have no cost; three phases
+  EXPECT_EQ(text_of(table.rows[0]), "fewcpu, emulationdispatch + combinefactor 1.5642.50010040");
+  EXPECT_EQ(text_of(table.rows[1]), "manycpu, emulationdispatch + combinefactor 1.52562.25090.040");
+  EXPECT_EQ(table.rows[1][4].source, "1:/config/num_ranks");
+  EXPECT_EQ(table.rows[1][6].source, "1:/rounds/2/timing/dispatch_combine/slowest_rank/p50");
+}
+
+TEST(ScaleSection, TakesMeansWhereThereAreNoMedians) {
+  std::vector results{scaled("few", 64, 2), scaled("many", 256, 2)};
+  for (auto& timing : results[1].record.rounds[2].timing) {
+    if (!timing) continue;
+    timing->slowest_rank.p50.reset();
+    timing->slowest_rank.mean = 120;
+  }
+
+  const auto section = scale_section(results);
+
+  const auto& row = section.value().figures.at(0).table.rows.at(1);
+  EXPECT_EQ(row[5].exact, 3.0);
+  EXPECT_EQ(row[6].source, "1:/rounds/2/timing/dispatch_combine/slowest_rank/mean");
+}
+
+TEST(ScaleSection, IsLeftOutWhereThereIsOneSizeOnly) {
+  EXPECT_FALSE(scale_section(std::vector{scaled("a", 64, 2), scaled("b", 64, 3)}));
+}
+
+TEST(ScaleSection, LetsTheReaderChooseWhereKindsDiffer) {
+  std::vector results{scaled("few", 64, 2), scaled("many", 256, 2)};
+  EXPECT_FALSE(scale_section(results)->figures.at(0).plot.contains("select"));
+  results[1].record.emulation.reset();
+  results[1].record.simulation = SimulationRecord{"a simulator", "a machine", false};
+
+  const auto section = scale_section(results);
+
+  EXPECT_EQ(section.value().figures.at(0).plot["select"], nlohmann::json::array({"kind"}));
+  EXPECT_EQ(section->figures.at(0).table.rows.at(1)[1].text, "cpu, simulated");
+}
+
 TEST(LatencySection, HoldsEveryRoundAgainstTheBalancedOne) {
   const std::vector<NamedRecord> results = {{"a", test::sample_record()}};
 

@@ -1,0 +1,96 @@
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "report/html/sections.hpp"
+
+namespace epskew {
+namespace {
+
+/// A round of a result and the balanced one of the same run.
+struct Pair {
+  const NamedRecord& result;
+  const RoundRecord& round;
+  const RoundRecord& balanced;
+};
+
+/// Median, or the mean of too few iterations for one: simulated ones are all the same.
+std::optional<double> typical_time(const RoundRecord& round, Phase which) {
+  const auto& phase = round.phase(which);
+  if (!phase) return std::nullopt;
+  return phase->slowest_rank.p50 ? phase->slowest_rank.p50 : phase->slowest_rank.mean;
+}
+
+std::string typical_source(const RoundSource& source, const RoundRecord& round, Phase which) {
+  const std::string statistic = round.phase(which)->slowest_rank.p50 ? "p50" : "mean";
+  return source.at("timing/" + std::string(name_of(which)) + "/slowest_rank/" + statistic);
+}
+
+const RoundRecord* balanced_round(const Record& record) {
+  const auto found = std::find_if(record.rounds.begin(), record.rounds.end(),
+                                  [](const RoundRecord& round) { return round.target_factor == 1.0; });
+  return found == record.rounds.end() ? nullptr : &*found;
+}
+
+/// Times of different kinds are different lines.
+std::string kind_of(const Record& record) {
+  return record.config.backend + (record.simulation ? ", simulated" : record.emulation ? ", emulation" : "");
+}
+
+void add_row(const Pair& pair, const RoundSource& source, Phase which, Table& table) {
+  const auto time = typical_time(pair.round, which);
+  const auto reference = typical_time(pair.balanced, which);
+  if (!time || !reference || *reference <= 0) return;
+  table.rows.push_back(
+      {words(pair.result.name), words(kind_of(pair.result.record)), words(phase_title(which)),
+       words(round_name(pair.round)),
+       integer(pair.result.record.config.num_ranks, std::to_string(source.result) + ":/config/num_ranks"),
+       decimal(*time / *reference, 3), amount(time, typical_source(source, pair.round, which)),
+       amount(reference)});
+}
+
+Table cost_table(Results results) {
+  Table table;
+  table.caption = "Cost of imbalance by the number of ranks";
+  table.columns = {"result", "kind", "phase", "round", "ranks", "ratio", "time (µs)", "balanced (µs)"};
+  for (const Phase phase : plotted_phases) {
+    for_each_round(results,
+                   [&](const RoundSource& source, const NamedRecord& result, const RoundRecord& round) {
+                     const RoundRecord* balanced = balanced_round(result.record);
+                     if (balanced == nullptr || &round == balanced || !round.target_factor) return;
+                     add_row({result, round, *balanced}, source, phase, table);
+                   });
+  }
+  return table;
+}
+
+}  // namespace
+
+std::optional<Section> scale_section(Results results) {
+  std::set<int> sizes;
+  std::set<std::string> kinds;
+  for (const NamedRecord& result : results) {
+    if (balanced_round(result.record) == nullptr) continue;
+    sizes.insert(result.record.config.num_ranks);
+    kinds.insert(kind_of(result.record));
+  }
+  if (sizes.size() < 2) return std::nullopt;
+  Figure figure;
+  figure.id = "scale-plot";
+  figure.title = "How many times as long as balanced, by the number of ranks";
+  figure.note =
+      "Slowest rank's time of a round over that of the balanced round of the same result: medians, or means "
+      "where there are too few iterations for one. Ratios of results with the same number of ranks lie one "
+      "over the other. The axis of ranks is logarithmic.";
+  figure.plot = {{"kind", "lines"},
+                 {"roles", {{"x", "ranks"}, {"y", "ratio"}, {"series", "round"}, {"facet", "phase"}}},
+                 {"xLog", true},
+                 {"xTitle", "ranks (EP size)"},
+                 {"yTitle", "time / time of the balanced round"}};
+  if (kinds.size() > 1) figure.plot["select"] = nlohmann::json::array({"kind"});
+  figure.table = cost_table(results);
+  if (figure.table.rows.empty()) return std::nullopt;
+  return Section{"scale", "Cost against EP size", "", {std::move(figure)}};
+}
+
+}  // namespace epskew
