@@ -148,6 +148,12 @@ class Hosts:
         for end in self._ends(host):
             self._tc(end, "tbf", "rate", rate, "burst", "64kb", "latency", "200ms", check=True)
 
+    def sent_bytes(self, host):
+        """Bytes that have left the host through its limit."""
+        name, device = self._ends(host)[0]
+        shown = subprocess.run(["tc", "-n", name, "-s", "qdisc", "show", "dev", device], capture_output=True, text=True, check=True)
+        return int(shown.stdout.split(" Sent ")[1].split()[0])
+
     def delay(self, host, time):
         """Delays both directions of a host's link; returns why that is not possible here, or None."""
         for end in self._ends(host):

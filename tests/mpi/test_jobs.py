@@ -36,6 +36,11 @@ def complaints(result):
     return [line for line in result.stderr.splitlines() if line.startswith("epskew: ")]
 
 
+def environment(pid):
+    with open(f"/proc/{pid}/environ", encoding="utf-8") as file:
+        return dict(item.split("=", 1) for item in file.read().split("\0") if "=" in item)
+
+
 def workers(ancestor):
     """rank -> pid of the workers (not their guards) below `ancestor`."""
     parent, name = {}, {}
@@ -58,8 +63,7 @@ def workers(ancestor):
             above = parent[above]
         if above != ancestor:
             continue
-        with open(f"/proc/{pid}/environ", encoding="utf-8") as file:
-            variables = dict(item.split("=", 1) for item in file.read().split("\0") if "=" in item)
+        variables = environment(pid)
         found[int(variables.get("OMPI_COMM_WORLD_RANK", variables.get("PMI_RANK", -1)))] = pid
     return found
 
@@ -184,14 +188,16 @@ class Losses(unittest.TestCase):
         return process.returncode, lines, time.monotonic() - start
 
     def lose(self, exchange, rank, with_signal, in_start=False):
-        """Starts an endless job, sends a signal to a worker, returns (exit code, complaints, seconds, pids)."""
+        """Starts an endless job, sends a signal to a worker, returns (exit code, complaints, seconds, pids, Open MPI's number of
+        the job)."""
         with self.start(exchange) as process:
             try:
                 if not in_start:
                     self.assertTrue(wait_for_output(process, LIMIT_S), "the job did not start")
                 pids = self.workers_of(process)
+                job_number = environment(pids[0]).get("PMIX_NAMESPACE")
                 os.kill(pids[rank], with_signal)
-                return *self.end_of(process), pids.values()
+                return *self.end_of(process), pids.values(), job_number
             finally:
                 process.kill()
 
@@ -204,12 +210,14 @@ class Losses(unittest.TestCase):
         self.assertEqual(left, [])
 
     def check(self, exchange, rank, with_signal, in_start=False):
-        code, lines, seconds, pids = self.lose(exchange, rank, with_signal, in_start)
+        code, lines, seconds, pids, job_number = self.lose(exchange, rank, with_signal, in_start)
 
         self.assertEqual(code, 4, lines)
         self.assertRegex("\n".join(lines), rf"rank {rank} (\(|on )")
         self.assertLess(seconds, self.TIMEOUT_S + SLACK_S)
         self.assert_gone(pids)
+        if job_number:
+            self.assertEqual([name for name in os.listdir("/dev/shm") if f".{int(job_number):x}." in name], [])
         return lines
 
     def test_killed(self):

@@ -17,6 +17,8 @@
 #include <cstring>
 
 #include "backends/mpi/host.hpp"
+#include "backends/mpi/left_segments.hpp"
+#include "backends/mpi/lingering_launcher.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/support/launcher.hpp"
 
@@ -26,6 +28,9 @@ namespace {
 constexpr int rank_lost_code = 4;
 constexpr std::chrono::milliseconds look_interval{100};
 constexpr std::chrono::seconds patience_after_signal{1};
+/// What a launcher may take to end a job that has lost a rank; one that still has all its hosts needs a
+/// second or two.
+constexpr std::chrono::seconds launcher_grace{10};
 
 /// What the worker tells its guard. The text is written before the deadline and not touched while one is set.
 struct Watch {
@@ -34,6 +39,7 @@ struct Watch {
   std::array<char, 240> what;
 };
 Watch* shared_watch = nullptr;
+const LingeringLauncher* launcher = nullptr;  ///< of the guard
 
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -65,12 +71,31 @@ void note_outcome(int code) {
   close(descriptor);
 }
 
+/// Ends the guard as its worker ended.
+[[noreturn]] void leave(int code) {
+  if (code != 0) {
+    note_outcome(code);
+    remove_left_segments();
+  }
+  if (code == rank_lost_code && launcher != nullptr) {
+    // One after the other, so that only the first of this host has something to say.
+    const auto process = launched_process();
+    launcher->end_after(launcher_grace + std::chrono::milliseconds(100) * (process ? process->rank % 50 : 0));
+  }
+  _exit(code);
+}
+
 [[noreturn]] void end(const std::string& text, int code) {
-  note_outcome(code);
   const std::string line = "epskew: " + text + "\n";
   // Nothing is left to do where even this fails.
   [[maybe_unused]] const auto written = write(STDERR_FILENO, line.data(), line.size());
-  _exit(code);
+  leave(code);
+}
+
+/// Ends the guard because somebody told it to.
+[[noreturn]] void follow(int signal) {
+  remove_left_segments();
+  _exit(128 + signal);
 }
 
 /// The worker as its guard sees it.
@@ -89,11 +114,10 @@ void look_at(Worker& worker) {
     } else if (WIFCONTINUED(status)) {
       worker.stopped_at_ns = 0;
     } else if (WIFEXITED(status)) {
-      if (WEXITSTATUS(status) != 0) note_outcome(WEXITSTATUS(status));
-      _exit(WEXITSTATUS(status));
+      leave(WEXITSTATUS(status));
     } else {
       const int signal = WTERMSIG(status);
-      if (worker.told_to_end) _exit(128 + signal);
+      if (worker.told_to_end) follow(signal);
       end(fmt::format("{} was killed by signal {} ({}); the run ends", who(worker.pid), signal,
                       strsignal(signal)),
           rank_lost_code);
@@ -112,7 +136,7 @@ void look_at(Worker& worker) {
   }
   kill(worker.pid, SIGKILL);
   waitpid(worker.pid, nullptr, 0);
-  _exit(128 + signal);
+  follow(signal);
 }
 
 [[noreturn]] void end_worker(const Worker& worker, const std::string& what) {
@@ -137,6 +161,8 @@ void look_at_stop(const Worker& worker, std::chrono::milliseconds limit) {
 }
 
 [[noreturn]] void guard(pid_t pid, std::chrono::milliseconds stop_limit) {
+  const LingeringLauncher parent;
+  launcher = &parent;
   const sigset_t signals = guarded_signals();
   const timespec interval{0, std::chrono::nanoseconds(look_interval).count()};
   Worker worker{pid};

@@ -7,7 +7,8 @@
 /// launcher knows, waits for it and passes its exit code on. A worker that was killed becomes a line naming
 /// it and exit code 4 (a launcher reports such a death itself, but with the signal's code), and so does one
 /// that stays in a watched call past its limit, or is stopped (SIGSTOP) and not continued in time. If the
-/// guard is killed, the kernel kills the worker.
+/// guard is killed, the kernel kills the worker. A guard that ends a failed job removes what Open MPI leaves
+/// in /dev/shm (left_segments.hpp), and sees to it that mpirun ends too (lingering_launcher.hpp).
 
 #include <chrono>
 #include <string>
