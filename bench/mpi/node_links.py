@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The MPI variants across hosts whose links are limited: network namespaces on this machine, joined by a bridge.
 
-For each variant one `epskew bench` of all factors; the table sets the slowest rank's median beside the bytes that the busiest
-direction of a host's link carries, over the link's nominal rate. What deduplication saves is the bytes of one copy for each
+For each variant one `epskew bench` of all factors; the table sets the slowest rank's time (median, or mean of few iterations)
+beside the bytes that the busiest direction of a host's link carries, over the link's nominal rate. What deduplication saves is the bytes of one copy for each
 selection over those of one for each (token, host). Needs root and iproute2.
 
     bench/mpi/node_links.py --rate 1gbit --json bench/results/mpi_node_links.json
@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/mpi"))
 
 import hosts  # noqa: E402
+from timings import slowest  # noqa: E402
 
 PHASES = ("dispatch", "combine", "dispatch_combine")
 UNITS = {"mbit": 1e6, "gbit": 1e9}
@@ -106,10 +107,10 @@ def measure(args, net, exchange, folder):
         row = {"exchange": exchange, "round": measured["label"], "digest": measured["workload"]["digest"], "copies": copies,
                "oracle": measured["oracle"], "link": record["topology"]["links"], "phases": {}}
         for phase in PHASES:
-            p50 = measured["timing"][phase]["slowest_rank"]["p50"]
+            time_us = slowest(measured, phase)
             floor_us = sizes[phase] * 8 / bits_per_s(args.rate) * 1e6
-            row["phases"][phase] = {"bytes": sizes[phase], "floor_us": floor_us, "slowest_rank_p50_us": p50,
-                                    "over_floor": p50 / floor_us if floor_us > 0 else None}
+            row["phases"][phase] = {"bytes": sizes[phase], "floor_us": floor_us, "slowest_rank_us": time_us,
+                                    "over_floor": time_us / floor_us if floor_us > 0 else None}
         rows.append(row)
     return rows
 
@@ -123,7 +124,7 @@ def table(rows):
             at = row["phases"][phase]
             if phase != "dispatch_combine":
                 cells.append(f"{at['bytes'] / 1e6:.2f}")
-            cells += [f"{at['slowest_rank_p50_us'] / 1e3:.1f}", f"{at['over_floor']:.3f}" if at["over_floor"] else "-"]
+            cells += [f"{at['slowest_rank_us'] / 1e3:.1f}", f"{at['over_floor']:.3f}" if at["over_floor"] else "-"]
         saved = 1 - row["copies"]["host"] / row["copies"]["selection"] if row["copies"]["selection"] else 0
         lines.append(f"| {row['exchange']} | {row['round']} | " + " | ".join(cells) + f" | {100 * saved:.0f} % |")
     return "\n".join(lines)

@@ -20,10 +20,11 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(ROOT / "tests/mpi")]
+sys.path[:0] = [str(HERE), str(ROOT / "bench/mpi"), str(ROOT / "tests/mpi")]
 
 import hosts  # noqa: E402
 import machines  # noqa: E402
+from timings import slowest  # noqa: E402
 
 # Time passes on links only: no computation is simulated, and links carry what is described (the factors that SimGrid fits to a
 # cluster with Ethernet are set aside). Reading the clock or looking for a message takes 0.1 us, or a loop around it would not end.
@@ -52,12 +53,6 @@ def simulate(args, xml, name, ranks, arguments, folded):
             sys.exit(f"failed with {done.returncode}: {' '.join(map(str, command))}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
         peak = int(done.stderr.rsplit("peak ", 1)[1].split()[0]) * 1024
         return json.loads((folder / "result.json").read_text()), time.monotonic() - start, peak
-
-
-def slowest(measured, phase):
-    """Median over iterations; a single one has none (simulated ones are all the same) and is its own mean."""
-    summary = measured["timing"][phase]["slowest_rank"]
-    return summary["mean"] if summary["p50"] is None else summary["p50"]
 
 
 def scale(args):
