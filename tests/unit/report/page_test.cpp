@@ -135,8 +135,8 @@ TEST(ScaleSection, SetsTheCostOfEveryFactorAgainstTheNumberOfRanks) {
   ASSERT_TRUE(section);
   const Table& table = section->figures.at(0).table;
   ASSERT_EQ(table.rows.size(), 6u);  // uniform and balanced rounds have no cost; three phases
-  EXPECT_EQ(text_of(table.rows[0]), "fewcpu, emulationdispatch + combinefactor 1.5642.50010040");
-  EXPECT_EQ(text_of(table.rows[1]), "manycpu, emulationdispatch + combinefactor 1.52562.25090.040");
+  EXPECT_EQ(text_of(table.rows[0]), "fewcpu, emulationdispatch + combinefactor 1.5642.50010040.0");
+  EXPECT_EQ(text_of(table.rows[1]), "manycpu, emulationdispatch + combinefactor 1.52562.25090.040.0");
   EXPECT_EQ(table.rows[1][4].source, "1:/config/num_ranks");
   EXPECT_EQ(table.rows[1][6].source, "1:/rounds/2/timing/dispatch_combine/slowest_rank/p50");
 }
