@@ -32,22 +32,27 @@ std::int64_t MpiExchange::earliest(std::int64_t mine_ns) {
   return first;
 }
 
+void MpiExchange::reduce_token(int batch, std::size_t token, std::span<const std::byte* const> row_of,
+                               std::span<BFloat16> combined) {
+  const auto topk = static_cast<std::size_t>(shape().topk);
+  const auto hidden = static_cast<std::size_t>(shape().hidden);
+  if (result_row_.is_coded()) decoded_.resize(topk * hidden);
+  weighted_.clear();
+  for (std::size_t k = 0; k < topk; ++k) {
+    if (row_of[k] == nullptr) continue;
+    BFloat16* room = decoded_.data() + (result_row_.is_coded() ? weighted_.size() * hidden : 0);
+    weighted_.push_back({result_row_.decode(row_of[k], room), input(batch).topk_weights[token * topk + k]});
+  }
+  reduce_rows(weighted_, shape().hidden, combined.data() + token * hidden);
+}
+
 void MpiExchange::reduce(int batch, std::span<const std::byte* const> row_of,
                          std::vector<BFloat16>& combined) {
   const auto topk = static_cast<std::size_t>(shape().topk);
-  const auto hidden = static_cast<std::size_t>(shape().hidden);
   const auto tokens = static_cast<std::size_t>(num_tokens(batch));
-  combined.resize(tokens * hidden);
-  if (result_row_.is_coded()) decoded_.resize(topk * hidden);
-  std::vector<WeightedRow> rows;
+  combined.resize(tokens * static_cast<std::size_t>(shape().hidden));
   for (std::size_t token = 0; token < tokens; ++token) {
-    rows.clear();
-    for (std::size_t selection = token * topk; selection < (token + 1) * topk; ++selection) {
-      if (row_of[selection] == nullptr) continue;
-      BFloat16* room = decoded_.data() + (result_row_.is_coded() ? rows.size() * hidden : 0);
-      rows.push_back({result_row_.decode(row_of[selection], room), input(batch).topk_weights[selection]});
-    }
-    reduce_rows(rows, shape().hidden, combined.data() + token * hidden);
+    reduce_token(batch, token, row_of.subspan(token * topk, topk), combined);
   }
 }
 

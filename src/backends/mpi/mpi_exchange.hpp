@@ -16,6 +16,7 @@
 #include "backends/mpi/wire_row.hpp"
 #include "epskew/exchange/exchange.hpp"
 #include "epskew/exchange/world.hpp"
+#include "exchange/kernels.hpp"
 
 namespace epskew::mpi {
 
@@ -61,8 +62,11 @@ class MpiExchange : public Exchange {
     const auto topk = static_cast<std::size_t>(setting_.shape.topk);
     return input(batch).topk_idx.subspan(static_cast<std::size_t>(index) * topk, topk);
   }
-  /// Sums the results of every token's selections. `row_of` [T·K]: where each selection's result lies as it
-  /// travelled (ResultRow); null where nothing is selected.
+  /// Sums the results of one token's selections into its place in `combined` [T][H]. `row_of` [K]: where each
+  /// selection's result lies as it travelled (ResultRow); null where nothing is selected.
+  void reduce_token(int batch, std::size_t token, std::span<const std::byte* const> row_of,
+                    std::span<BFloat16> combined);
+  /// The same for all tokens, `row_of` [T·K]; resizes `combined`.
   void reduce(int batch, std::span<const std::byte* const> row_of, std::vector<BFloat16>& combined);
   WireRow& wire() { return wire_; }
   const WireRow& wire() const { return wire_; }
@@ -72,7 +76,8 @@ class MpiExchange : public Exchange {
   Setting setting_;
   WireRow wire_;
   ResultRow result_row_;
-  std::vector<BFloat16> decoded_;  ///< [K][H] of one token, where results are coded
+  std::vector<BFloat16> decoded_;      ///< [K][H] of one token, where results are coded
+  std::vector<WeightedRow> weighted_;  ///< of one token
   std::array<int, 1> local_ranks_;
   std::vector<RankInput> inputs_;  ///< [micro-batches]
 };

@@ -172,58 +172,95 @@ void NodeExchange::combine_send(int batch) {
   control().enter("combine_send");
   Batch& state = at(batch);
   offer_results(batch);
-  for (int node = 0; node < topology().num_nodes(); ++node) {
-    if (node == my_node()) continue;
-    Remote& remote = state.remotes[static_cast<std::size_t>(node)];
-    const std::size_t most = static_cast<std::size_t>(state.order.count(node)) * result_row().capacity;
-    grow(remote.results, most);
-    check(MPI_Irecv(remote.results.data(), static_cast<int>(most / BlockLayout::line), line_type_,
-                    topology().proxy(rank(), node), NodeTags(batch).results, comm(), &remote.receive),
-          "MPI_Irecv");
-  }
+  expect_results(batch);
   if (!state.relay.has_sources()) return;
   control().wait([&] { return all_ready(batch); });
   state.relay.return_results();
 }
 
-bool NodeExchange::all_sent(Batch& state) {
-  for (Remote& remote : state.remotes) {
-    int received = 0;
-    int sent = 0;
-    check(MPI_Test(&remote.receive, &received, MPI_STATUS_IGNORE), "MPI_Test");
-    check(MPI_Testall(static_cast<int>(remote.sends.size()), remote.sends.data(), &sent, MPI_STATUSES_IGNORE),
-          "MPI_Testall");
-    if (received == 0 || sent == 0) return false;
-  }
-  return state.relay.done();
-}
-
-void NodeExchange::combine_recv(int batch) {
-  control().enter("combine_recv");
-  control().wait([&] { return all_ready(batch) && all_sent(at(batch)); });
-  reduce(batch, rows_of_selections(batch), at(batch).combined);
-}
-
-/// Neighbours' results where they lie, those of other nodes as they came.
-std::vector<const std::byte*> NodeExchange::rows_of_selections(int batch) {
+void NodeExchange::expect_results(int batch) {
   Batch& state = at(batch);
-  std::vector<const std::byte*> returned;
   for (int node = 0; node < topology().num_nodes(); ++node) {
+    if (node == my_node()) continue;
+    Remote& remote = state.remotes[static_cast<std::size_t>(node)];
     const auto count = static_cast<std::size_t>(state.order.count(node));
-    if (node == my_node()) {
-      returned.resize(returned.size() + count, nullptr);
-    } else {
-      result_row().locate(state.remotes[static_cast<std::size_t>(node)].results.data(), count, returned);
+    grow(remote.results, count * result_row().capacity);
+    remote.parts = result_row().parts(count);
+    remote.receives.clear();
+    remote.rows.clear();
+    remote.num_arrived = 0;
+    for (const ResultRow::Part& part : remote.parts) {
+      const std::size_t most_lines = part.count * result_row().capacity / BlockLayout::line;
+      check(MPI_Irecv(remote.results.data() + part.first * result_row().capacity,
+                      static_cast<int>(most_lines), line_type_, topology().proxy(rank(), node),
+                      NodeTags(batch).results, comm(), &remote.receives.emplace_back(MPI_REQUEST_NULL)),
+            "MPI_Irecv");
     }
   }
-  std::vector<const std::byte*> rows = state.order.pick(returned);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (state.row_of[i] < 0) continue;
-    const int owner = rank_of(input(batch).topk_idx[i]);
-    rows[i] =
-        state.arena.travelling(topology().member_of_rank[static_cast<std::size_t>(owner)], state.row_of[i]);
+}
+
+void NodeExchange::accept_results(Remote& remote) {
+  while (remote.num_arrived < remote.parts.size()) {
+    int done = 0;
+    check(MPI_Test(&remote.receives[remote.num_arrived], &done, MPI_STATUS_IGNORE), "MPI_Test");
+    if (done == 0) return;
+    const auto [first, count] = remote.parts[remote.num_arrived++];
+    result_row().locate(remote.results.data() + first * result_row().capacity, count, remote.rows);
   }
-  return rows;
+}
+
+bool NodeExchange::all_sent(Batch& state) {
+  bool all = state.relay.done();
+  for (Remote& remote : state.remotes) {
+    int sent = 0;
+    check(MPI_Testall(static_cast<int>(remote.sends.size()), remote.sends.data(), &sent, MPI_STATUSES_IGNORE),
+          "MPI_Testall");
+    all = all && sent != 0;
+  }
+  return all;
+}
+
+/// Results come back in the order of the tokens, so the first are summed while others are on their way.
+void NodeExchange::combine_recv(int batch) {
+  control().enter("combine_recv");
+  Batch& state = at(batch);
+  control().wait([&] { return all_ready(batch); });
+  std::vector<const std::byte*> row_of(static_cast<std::size_t>(shape().topk));
+  const auto tokens = static_cast<std::size_t>(num_tokens(batch));
+  state.combined.resize(tokens * static_cast<std::size_t>(shape().hidden));
+  for (std::size_t token = 0; token < tokens; ++token) {
+    control().wait([&] {
+      all_sent(state);  // what this rank still sends goes on
+      return find_rows(batch, token, row_of);
+    });
+    reduce_token(batch, token, row_of, state.combined);
+  }
+  control().wait([&] { return all_sent(state); });
+}
+
+/// Where the results of a token's selections lie: neighbours' in their memory, those of other nodes as they
+/// came; null for a masked entry. False while one of them is on its way.
+bool NodeExchange::find_rows(int batch, std::size_t token, std::span<const std::byte*> row_of) {
+  Batch& state = at(batch);
+  const auto topk = row_of.size();
+  for (std::size_t k = 0; k < topk; ++k) {
+    const std::size_t selection = token * topk + k;
+    const std::int32_t expert = input(batch).topk_idx[selection];
+    row_of[k] = nullptr;
+    if (expert < 0) continue;
+    const auto owner = static_cast<std::size_t>(rank_of(expert));
+    if (state.row_of[selection] >= 0) {
+      row_of[k] = state.arena.travelling(topology().member_of_rank[owner], state.row_of[selection]);
+      continue;
+    }
+    const auto node = static_cast<std::size_t>(topology().node_of_rank[owner]);
+    Remote& remote = state.remotes[node];
+    const auto place = static_cast<std::size_t>(state.order.position[selection] - state.order.begin[node]);
+    if (place >= remote.rows.size()) accept_results(remote);
+    if (place >= remote.rows.size()) return false;
+    row_of[k] = remote.rows[place];
+  }
+  return true;
 }
 
 DispatchOutput NodeExchange::dispatch_output(int /*local*/, int batch) {

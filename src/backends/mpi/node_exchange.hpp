@@ -36,9 +36,12 @@ class NodeExchange final : public MpiExchange {
   /// What this rank sends to another node, and what returns from there.
   struct Remote {
     std::vector<std::int32_t> counts;
-    std::vector<std::byte> results;
     std::vector<MPI_Request> sends;
-    MPI_Request receive = MPI_REQUEST_NULL;
+    std::vector<std::byte> results;
+    std::vector<ResultRow::Part> parts;  ///< of the results
+    std::vector<MPI_Request> receives;   ///< [parts]
+    std::size_t num_arrived = 0;         ///< parts, in order
+    std::vector<const std::byte*> rows;  ///< of the parts that have arrived
   };
   struct Batch {
     Batch(NodeExchange& exchange, int index);
@@ -67,8 +70,10 @@ class NodeExchange final : public MpiExchange {
   void write_to_neighbours(int batch);
   void offer_results(int batch);
   bool all_ready(int batch) const;
+  void expect_results(int batch);
+  void accept_results(Remote& remote);
   bool all_sent(Batch& state);
-  std::vector<const std::byte*> rows_of_selections(int batch);
+  bool find_rows(int batch, std::size_t token, std::span<const std::byte*> row_of);
 
   NodeComm node_;
   NodeBoard board_;

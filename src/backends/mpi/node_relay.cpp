@@ -107,25 +107,47 @@ void NodeRelay::store(Source& source) {
 }
 
 void NodeRelay::return_results() {
+  std::size_t most_parts = 0;
   for (Source& source : sources_) {
-    source.stage = Stage::returning;
     grow(source.results, source.places.size() * batch_.result_row->capacity);
-    std::byte* out = source.results.data();
-    for (const Source::Place& place : source.places) {
-      const std::byte* row = batch_.arena->travelling(place.member, place.row);
-      const std::size_t bytes = batch_.result_row->bytes(row);
-      std::memcpy(out, row, bytes);
-      out += bytes;
+    source.parts = batch_.result_row->parts(source.places.size());
+    source.returning.assign(source.parts.size(), MPI_REQUEST_NULL);
+    most_parts = std::max(most_parts, source.parts.size());
+  }
+  for (std::size_t part = 0; part < most_parts; ++part) {
+    for (Source& source : sources_) {
+      if (part < source.parts.size()) return_part(source, part);
     }
-    const auto lines = static_cast<std::size_t>(out - source.results.data()) / BlockLayout::line;
-    check(MPI_Isend(source.results.data(), static_cast<int>(lines), line_type_, source.rank, tags_.results,
-                    batch_.comm, &source.request),
-          "MPI_Isend");
   }
 }
 
+void NodeRelay::return_part(Source& source, std::size_t part) {
+  const ResultRow& format = *batch_.result_row;
+  const auto [first, count] = source.parts[part];
+  std::byte* const begin = source.results.data() + first * format.capacity;
+  std::byte* out = begin;
+  for (std::size_t i = first; i < first + count; ++i) {
+    const std::byte* row = batch_.arena->travelling(source.places[i].member, source.places[i].row);
+    const std::size_t bytes = format.bytes(row);
+    std::memcpy(out, row, bytes);
+    out += bytes;
+  }
+  const auto lines = static_cast<std::size_t>(out - begin) / BlockLayout::line;
+  check(MPI_Isend(begin, static_cast<int>(lines), line_type_, source.rank, tags_.results, batch_.comm,
+                  &source.returning[part]),
+        "MPI_Isend");
+}
+
 bool NodeRelay::done() {
-  return std::all_of(sources_.begin(), sources_.end(), [&](Source& source) { return arrived(source); });
+  bool all = true;
+  for (Source& source : sources_) {
+    int sent = 0;
+    check(MPI_Testall(static_cast<int>(source.returning.size()), source.returning.data(), &sent,
+                      MPI_STATUSES_IGNORE),
+          "MPI_Testall");
+    all = all && sent != 0;
+  }
+  return all;
 }
 
 std::int64_t NodeRelay::bytes() const {

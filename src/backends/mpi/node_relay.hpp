@@ -60,7 +60,7 @@ class NodeRelay {
   static std::size_t counts_size(int node_experts) { return static_cast<std::size_t>(node_experts) + 1; }
 
  private:
-  enum class Stage { counts, block, stored, returning };
+  enum class Stage { counts, block, stored };
   struct Source {
     int rank = 0;
     Stage stage = Stage::counts;
@@ -73,8 +73,11 @@ class NodeRelay {
     };
     std::vector<Place> places;  ///< of the source's selections here, in its order
     std::vector<std::byte> results;
+    std::vector<ResultRow::Part> parts;  ///< of `places`
+    std::vector<MPI_Request> returning;  ///< [parts]
   };
-  bool arrived(Source& source);
+  static bool arrived(Source& source);
+  void return_part(Source& source, std::size_t part);
   void expect_block(Source& source);
   void store(Source& source);
 

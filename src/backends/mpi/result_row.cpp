@@ -1,5 +1,6 @@
 #include "backends/mpi/result_row.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "epskew/exchange/logfmt.hpp"
@@ -7,6 +8,9 @@
 
 namespace epskew::mpi {
 namespace {
+
+/// Long enough that a message costs little beside its bytes.
+constexpr std::size_t part_bytes = 512 << 10;
 
 std::size_t whole_lines(std::size_t bytes) {
   return (bytes + ResultRow::line - 1) / ResultRow::line * ResultRow::line;
@@ -38,6 +42,14 @@ const BFloat16* ResultRow::decode(const std::byte* row, BFloat16* room) const {
   if (!is_coded()) return reinterpret_cast<const BFloat16*>(row);
   decode_logfmt_row(row, hidden, room);
   return room;
+}
+
+std::vector<ResultRow::Part> ResultRow::parts(std::size_t rows) const {
+  const std::size_t most = std::max<std::size_t>(part_bytes / capacity, 1);
+  std::vector<Part> all;
+  for (std::size_t first = 0; first < rows; first += most)
+    all.push_back({first, std::min(most, rows - first)});
+  return all;
 }
 
 void ResultRow::locate(const std::byte* first, std::size_t count, std::vector<const std::byte*>& rows) const {

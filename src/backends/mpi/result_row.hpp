@@ -29,6 +29,12 @@ struct ResultRow {
   std::size_t bytes(const std::byte* row) const;
   /// [H] values of a row: the row itself where it is not coded, else they are written to `room` [H].
   const BFloat16* decode(const std::byte* row, BFloat16* room) const;
+  /// Results travel in parts, so that the first are summed while the last are being packed.
+  struct Part {
+    std::size_t first, count;  ///< rows
+  };
+  /// The parts of `rows` rows, in order; none for no rows.
+  std::vector<Part> parts(std::size_t rows) const;
   /// Appends where each of `count` rows begins that lie one behind the other from `first` on.
   void locate(const std::byte* first, std::size_t count, std::vector<const std::byte*>& rows) const;
 };

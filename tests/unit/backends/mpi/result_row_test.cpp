@@ -73,6 +73,19 @@ TEST(ResultRow, RowsOfDifferentLengthAreFoundBehindEachOther) {
   }
 }
 
+TEST(ResultRow, PartsCoverAllRowsInOrder) {
+  const ResultRow format(small_shape(), CombineFormat::bf16);  // 768 bytes a row: 682 in half a MiB
+
+  const auto parts = format.parts(1500);
+
+  ASSERT_EQ(parts.size(), 3u);
+  EXPECT_EQ(parts[0].first, 0u);
+  EXPECT_EQ(parts[0].count, 682u);
+  EXPECT_EQ(parts[2].first, 1364u);
+  EXPECT_EQ(parts[2].count, 136u);
+  EXPECT_TRUE(format.parts(0).empty());
+}
+
 TEST(ResultRow, Bfloat16RowsAreReadWhereTheyLie) {
   const ResultRow format(small_shape(), CombineFormat::bf16);
   const Packed packed = pack(format, rows_of_different_length());
