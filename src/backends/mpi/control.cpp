@@ -35,8 +35,7 @@ constexpr std::size_t most_names = 8;
 
 Control::Control(MPI_Comm world, std::chrono::milliseconds timeout) : timeout_(timeout) {
   const Watched watched("setting up the job (MPI_Comm_dup)", timeout_);
-  check(MPI_Comm_dup(world, &comm_), "MPI_Comm_dup");
-  check(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  comm_ = duplicate(world);
   check(MPI_Comm_rank(comm_, &rank_), "MPI_Comm_rank");
   check(MPI_Comm_size(comm_, &size_), "MPI_Comm_size");
   learn_names();
@@ -58,8 +57,10 @@ void Control::learn_names() {
   const std::string host = host_name();
   std::memcpy(mine.host.data(), host.data(), std::min(host.size(), mine.host.size() - 1));
   std::vector<Name> all(static_cast<std::size_t>(size_));
-  check(MPI_Allgather(&mine, sizeof(Name), MPI_BYTE, all.data(), sizeof(Name), MPI_BYTE, comm_),
-        "MPI_Allgather");
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Iallgather(&mine, sizeof(Name), MPI_BYTE, all.data(), sizeof(Name), MPI_BYTE, comm_, &request),
+        "MPI_Iallgather");
+  wait_politely(request);
   for (const Name& name : all) {
     hosts_.emplace_back(name.host.data());
     pids_.push_back(name.pid);

@@ -1,5 +1,7 @@
 #include "backends/mpi/library.hpp"
 
+#include <sched.h>
+
 #include <array>
 
 #include "backends/mpi/guard.hpp"
@@ -23,6 +25,29 @@ void check(int code, const char* call) {
                          " failed: " + std::string(text.data(), static_cast<std::size_t>(length)));
 }
 
+void wait_politely(MPI_Request& request) {
+  if (is_simulated) return check(MPI_Wait(&request, MPI_STATUS_IGNORE), "MPI_Wait");
+  int done = 0;
+  while (true) {
+    check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
+    if (done != 0) return;
+    sched_yield();
+  }
+}
+
+MPI_Comm duplicate(MPI_Comm comm) {
+  MPI_Comm copy = MPI_COMM_NULL;
+  if (is_simulated) {
+    check(MPI_Comm_dup(comm, &copy), "MPI_Comm_dup");
+  } else {
+    MPI_Request request = MPI_REQUEST_NULL;
+    check(MPI_Comm_idup(comm, &copy, &request), "MPI_Comm_idup");
+    wait_politely(request);
+  }
+  check(MPI_Comm_set_errhandler(copy, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  return copy;
+}
+
 Library& Library::instance(std::chrono::milliseconds timeout) {
   static Library library(timeout);
   return library;
@@ -42,12 +67,21 @@ Library::Library(std::chrono::milliseconds timeout) : limit_(timeout + launcher_
   check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
 }
 
+MPI_Comm Library::machine() {
+  if (machine_ != MPI_COMM_NULL) return machine_;
+  check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &machine_),
+        "MPI_Comm_split_type");
+  check(MPI_Comm_set_errhandler(machine_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  return machine_;
+}
+
 Library::~Library() {
   if (is_simulated) return;  // see SimulatedEnd
   int finalised = 0;
   MPI_Finalized(&finalised);
   if (!owned_ || broken_ || finalised != 0) return;
   const Watched watched("ending MPI (MPI_Finalize)", limit_);
+  if (machine_ != MPI_COMM_NULL) MPI_Comm_free(&machine_);
   MPI_Finalize();
 }
 

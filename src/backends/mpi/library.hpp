@@ -12,6 +12,13 @@ namespace epskew::mpi {
 /// Throws EnvironmentError "<call> failed: <MPI's text>" unless `code` is MPI_SUCCESS.
 void check(int code, const char* call);
 
+/// Waits without a limit of its own (see Watched), giving way to other processes: MPICH's own waits keep the
+/// core for as long as the system lets them, so that with more ranks than cores everybody waits for whom they
+/// keep out.
+void wait_politely(MPI_Request& request);
+/// A copy of a communicator, collective, with errors returned; the caller frees it.
+MPI_Comm duplicate(MPI_Comm comm);
+
 class Library {
  public:
   /// Starts MPI at first use, with a guard process where this object starts it (see guard.hpp). `timeout`,
@@ -21,6 +28,8 @@ class Library {
 
   int rank() const { return rank_; }
   int size() const { return size_; }
+  /// The processes that share this one's memory. Collective at first use; stays until the end.
+  MPI_Comm machine();
   /// The job cannot end in an orderly way any more: exit leaves MPI alone instead of waiting for lost
   /// processes.
   void mark_broken() { broken_ = true; }
@@ -38,6 +47,7 @@ class Library {
   bool broken_ = false;
   int rank_ = 0;
   int size_ = 1;
+  MPI_Comm machine_ = MPI_COMM_NULL;
 };
 
 /// "Open MPI v4.1.4, …", one line.

@@ -8,19 +8,27 @@
 namespace epskew::mpi {
 namespace {
 
-MPI_Comm split(MPI_Comm comm, std::optional<int> ranks_per_node) {
-  int rank = 0;
-  check(MPI_Comm_rank(comm, &rank), "MPI_Comm_rank");
-  MPI_Comm machine = MPI_COMM_NULL;
-  check(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &machine),
-        "MPI_Comm_split_type");
-  if (!ranks_per_node) return machine;
+/// Part of a machine, of at most so many ranks; the caller frees it.
+MPI_Comm part_of(MPI_Comm machine, int ranks) {
+  if (ranks == 1) return duplicate(MPI_COMM_SELF);
   int place = 0;
   check(MPI_Comm_rank(machine, &place), "MPI_Comm_rank");
   MPI_Comm part = MPI_COMM_NULL;
-  check(MPI_Comm_split(machine, place / *ranks_per_node, place, &part), "MPI_Comm_split");
-  check(MPI_Comm_free(&machine), "MPI_Comm_free");
+  check(MPI_Comm_split(machine, place / ranks, place, &part), "MPI_Comm_split");
+  check(MPI_Comm_set_errhandler(part, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   return part;
+}
+
+/// [R] of all ranks of `comm`: the lowest of those in the same `node`.
+std::vector<int> lowest_of_nodes(MPI_Comm comm, MPI_Comm node, const Control& control) {
+  int lowest = control.rank();
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Ibcast(&lowest, 1, MPI_INT, 0, node, &request), "MPI_Ibcast");
+  wait_politely(request);
+  std::vector<int> all(static_cast<std::size_t>(control.size()));
+  check(MPI_Iallgather(&lowest, 1, MPI_INT, all.data(), 1, MPI_INT, comm, &request), "MPI_Iallgather");
+  wait_politely(request);
+  return all;
 }
 
 }  // namespace
@@ -42,19 +50,16 @@ Topology make_topology(const std::vector<int>& lowest_rank_of_node) {
   return topology;
 }
 
-NodeComm::NodeComm(MPI_Comm comm, std::optional<int> ranks_per_node, Control& control) : control_(&control) {
+NodeComm::NodeComm(MPI_Comm comm, std::optional<int> ranks_per_node, Control& control)
+    : control_(&control), is_part_(ranks_per_node.has_value()) {
   const Watched watched("finding out who shares memory (MPI_Comm_split_type)", control.timeout());
-  node_ = split(comm, ranks_per_node);
-  check(MPI_Comm_set_errhandler(node_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
-  int lowest = control.rank();
-  check(MPI_Bcast(&lowest, 1, MPI_INT, 0, node_), "MPI_Bcast");
-  std::vector<int> all(static_cast<std::size_t>(control.size()));
-  check(MPI_Allgather(&lowest, 1, MPI_INT, all.data(), 1, MPI_INT, comm), "MPI_Allgather");
-  topology_ = make_topology(all);
+  node_ = Library::instance().machine();
+  if (is_part_) node_ = part_of(node_, *ranks_per_node);
+  topology_ = make_topology(lowest_of_nodes(comm, node_, control));
 }
 
 NodeComm::~NodeComm() {
-  if (Library::instance().broken()) return;
+  if (!is_part_ || Library::instance().broken()) return;
   const Watched watched("leaving the node (MPI_Comm_free)", control_->timeout());
   MPI_Comm_free(&node_);
 }

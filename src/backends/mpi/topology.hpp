@@ -30,7 +30,7 @@ struct Topology {
 /// Numbers the nodes from what every rank knows of its own: the lowest rank that it shares memory with, [R].
 Topology make_topology(const std::vector<int>& lowest_rank_of_node);
 
-/// The ranks that share this one's memory as a communicator; freed in the end.
+/// The ranks that share this one's memory as a communicator.
 class NodeComm {
  public:
   /// Collective. `ranks_per_node` divides machines into nodes of at most so many ranks.
@@ -44,6 +44,7 @@ class NodeComm {
 
  private:
   Control* control_;
+  bool is_part_;  ///< the communicator is this object's own, not that of the whole machine
   MPI_Comm node_ = MPI_COMM_NULL;
   Topology topology_;
 };

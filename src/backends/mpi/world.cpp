@@ -16,8 +16,7 @@ namespace epskew::mpi {
 
 Communicator::Communicator(Control& control) : control_(&control) {
   const Watched watched("setting up the job (MPI_Comm_dup)", control.timeout());
-  check(MPI_Comm_dup(MPI_COMM_WORLD, &comm_), "MPI_Comm_dup");
-  check(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  comm_ = duplicate(MPI_COMM_WORLD);
 }
 
 Communicator::~Communicator() {
