@@ -46,7 +46,7 @@ def run_ours(args, name, file):
     launcher = [*PEERS["openmpi"], args.num_processes] if backend == "mpi" else []
     command = [*launcher, args.epskew, "bench", "--backend", backend, "--trace", file, "--hidden", args.hidden,
                "--num-processes", args.num_processes, "--dispatch-format", args.dispatch_format, "--iterations", args.iterations,
-               "--passes", 1, "--no-flush", "--json", "-"]
+               "--passes", 1, "--warmup", args.warmup, "--no-flush", "--json", "-"]
     variants = args.variant + ([f"exchange={exchange}"] if exchange else [])
     command += [flag for variant in variants for flag in ("--variant", variant)]
     record = run_json([str(c) for c in command], args.timeout)
@@ -57,7 +57,7 @@ def run_ours(args, name, file):
 
 def run_peer(args, library, file):
     command = [*PEERS[library], args.num_processes, args.build / f"bench/peers/alltoallv/peer-alltoallv-{library}", file,
-               "--hidden", args.hidden, "--dispatch-format", args.dispatch_format, "--iterations", args.iterations]
+               "--hidden", args.hidden, "--dispatch-format", args.dispatch_format, "--iterations", args.iterations, "--warmup", args.warmup]
     record = run_json([str(c) for c in command], args.timeout)
     return {"digest": record["digest"], "library": record["library"],
             **{phase: record["timing"][phase]["slowest_rank_p50_us"] for phase in PHASES}}
@@ -131,6 +131,7 @@ def parse_args():
     parser.add_argument("--dispatch-format", default="fp8", choices=["fp8", "bf16"])
     parser.add_argument("--variant", action="append", default=[], help="passed on to epskew bench")
     parser.add_argument("--iterations", type=int, default=100)
+    parser.add_argument("--warmup", type=int, default=5, help="untimed iterations before them")
     parser.add_argument("--starts", type=int, default=3, help="fresh process starts of every contestant")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--timeout", type=float, default=300, help="seconds for one start")
