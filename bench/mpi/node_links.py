@@ -37,7 +37,7 @@ def bench(args, net, exchange):
     with tempfile.TemporaryDirectory() as folder:
         name = pathlib.Path(folder) / "result.json"
         processes = args.hosts * args.per_host
-        command = net.mpirun(processes, args.per_host) + [
+        command = net.mpirun(processes, args.per_host) + hosts.ATTACHED + [
             str(args.build / "apps/epskew/epskew"), "bench", "--backend", "mpi", "--num-processes", processes, "--num-tokens",
             args.num_tokens, "--hidden", args.hidden, "--num-topk", args.num_topk, "--num-experts", args.num_experts,
             "--imbalance-factors", ",".join(map(str, args.imbalance_factors)), "--iterations", args.iterations, "--warmup", 1,

@@ -113,9 +113,9 @@ def scale(args):
 def run_real(args, net, arguments):
     with tempfile.TemporaryDirectory() as folder:
         name = pathlib.Path(folder) / "result.json"
-        command = net.mpirun(args.hosts, 1) + [args.real_build / "apps/epskew/epskew", "bench", "--backend", "mpi",
-                                               "--num-processes", args.hosts, "--no-flush", "--passes", 1, "--warmup", 1,
-                                               "--timeout", 60, "--variant", "exchange=alltoallv", *arguments, "--json", name]
+        command = net.mpirun(args.hosts, 1) + hosts.ATTACHED + [
+            args.real_build / "apps/epskew/epskew", "bench", "--backend", "mpi", "--num-processes", args.hosts, "--no-flush",
+            "--passes", 1, "--warmup", 1, "--timeout", 60, "--variant", "exchange=alltoallv", *arguments, "--json", name]
         done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=args.timeout)
         if done.returncode != 0:
             sys.exit(f"failed with {done.returncode}\n{done.stderr}")

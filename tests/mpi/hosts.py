@@ -14,6 +14,11 @@ import tempfile
 import textwrap
 
 
+# What may follow mpirun(): the daemons of the other hosts stay children of mpirun instead of becoming ones of the system, so that who
+# measures beside other work can tell their processes from the rest.
+ATTACHED = ["--leave-session-attached"]
+
+
 def ip(*arguments, check=True):
     return subprocess.run(["ip", *arguments], capture_output=True, text=True, check=check)
 
