@@ -53,7 +53,7 @@ Table cost_table(Results results) {
   Table table;
   table.caption = "Cost of imbalance by the number of ranks";
   table.columns = {"result", "kind", "phase", "round", "ranks", "ratio", "time (µs)", "balanced (µs)"};
-  for (const Phase phase : plotted_phases) {
+  for (const Phase phase : plotted_phases(results)) {
     for_each_round(results,
                    [&](const RoundSource& source, const NamedRecord& result, const RoundRecord& round) {
                      const RoundRecord* balanced = balanced_round(result.record);

@@ -121,7 +121,7 @@ TEST(Headline, SpeaksOfTimesWhereThereIsNoBalancedRound) {
 NamedRecord scaled(const char* name, int ranks, double ratio) {
   NamedRecord result{name, test::sample_record()};
   result.record.config.num_ranks = ranks;
-  for (const Phase phase : plotted_phases) {
+  for (const Phase phase : {Phase::dispatch, Phase::combine, Phase::dispatch_combine}) {
     const auto index = static_cast<std::size_t>(phase);
     result.record.rounds[1].timing[index]->slowest_rank.p50 = 40;
     result.record.rounds[2].timing[index]->slowest_rank.p50 = 40 * ratio;
