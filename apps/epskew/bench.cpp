@@ -66,21 +66,26 @@ EndurancePlan endurance_plan(const BenchFlags& flags, const SessionPlan& session
   return plan;
 }
 
-void endure(const ProgramFlags& flags, const Backend& backend, const SessionPlan& session) {
-  if (flags.bench.json || flags.bench.csv || flags.bench.html) {
+/// Flags of the timing and its results are a mistake with the tests that time nothing.
+void refuse_timing_flags(const CLI::App& command, const EnduranceFlags& endurance) {
+  if (!endurance.wanted()) return;
+  for (const char* flag : {"--json", "--csv", "--html", "--steps", "--iterations", "--passes", "--warmup",
+                           "--no-flush", "--link-bandwidth"}) {
+    if (command.count(flag) == 0) continue;
     throw UsageError(
-        "--pressure-test and --shrink-test make no result file (they time nothing); drop --json, --csv and "
-        "--html");
+        fmt::format("{} and {} are both given (that test times nothing and makes no result); drop one",
+                    endurance.pressure ? "--pressure-test" : "--shrink-test", flag));
   }
-  run_endurance(backend, flags.endurance, endurance_plan(flags.bench, session), stdout);
 }
 
-void run_bench(const ProgramFlags& flags, const std::vector<std::string>& argv) {
+void run_bench(const ProgramFlags& flags, const CLI::App& command, const std::vector<std::string>& argv) {
   check(flags.endurance);
+  refuse_timing_flags(command, flags.endurance);
   const Outputs outputs = outputs_of(flags.bench);
   const Backend& backend = backend_named(flags.bench.backend);
   const BenchPlan plan = plan_of(flags.bench, argv);
-  if (flags.endurance.wanted()) return endure(flags, backend, plan.session);
+  if (flags.endurance.wanted())
+    return run_endurance(backend, flags.endurance, endurance_plan(flags.bench, plan.session), stdout);
   const auto record = run_session(backend, plan.session, narrate(outputs.text, plan.notes));
   if (!record) return;
   fmt::print(outputs.text, "{}", tables(*record));
@@ -97,7 +102,7 @@ void add_bench(CLI::App& app, const std::vector<std::string>& argv) {
       app.add_subcommand("bench", "the main job: rounds at growing imbalance, oracle, tables");
   add_bench_flags(*command, flags->bench);
   add_endurance_flags(*command, flags->endurance);
-  command->callback([flags, argv] { run_bench(*flags, argv); });
+  command->callback([flags, command, argv] { run_bench(*flags, *command, argv); });
 }
 
 }  // namespace epskew::app

@@ -181,6 +181,7 @@ Outputs outputs_of(const BenchFlags& flags) {
   if (flags.csv) outputs.csv.emplace("--csv", *flags.csv);
   if (flags.html) outputs.html.emplace("--html", *flags.html);
   require_distinct({&outputs.json, &outputs.csv, &outputs.html});
+  refuse_to_replace({&outputs.json, &outputs.csv, &outputs.html}, inputs_of(flags.trace, flags.workload));
   for (const auto* output : {&outputs.json, &outputs.csv, &outputs.html}) {
     if (*output && (*output)->is_stdout()) outputs.text = stderr;
   }

@@ -56,7 +56,8 @@ void add_bench_flags(CLI::App& command, BenchFlags& flags);
 /// one.
 const Backend& backend_named(const std::string& name);
 
-/// Throws UsageError for a file that cannot be written and where two results go to one place.
+/// Throws UsageError for a file that cannot be written, where two results go to one place and where one would
+/// replace what is read.
 Outputs outputs_of(const BenchFlags& flags);
 
 /// The rounds with their routing, and how they are exchanged and timed. `argv` is the whole command line, for

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -39,10 +40,8 @@ void throw_if_failed(const Comparison& comparison) {
 
 void run_compare(CompareArguments& arguments) {
   std::optional<OutputFile> json;
-  if (!arguments.json_target.empty()) {
-    json.emplace("--json", arguments.json_target);
-    refuse_to_replace("--json", arguments.json_target, std::array{arguments.a, arguments.b});
-  }
+  if (!arguments.json_target.empty()) json.emplace("--json", arguments.json_target);
+  refuse_to_replace({&json}, std::array<std::filesystem::path, 2>{arguments.a, arguments.b});
   if (!arguments.phases.empty()) arguments.options.phases = phases_of_names(arguments.phases);
   const Comparison comparison = compare({arguments.a, read_record(arguments.a)},
                                         {arguments.b, read_record(arguments.b)}, arguments.options);
@@ -56,7 +55,7 @@ void run_compare(CompareArguments& arguments) {
 void add_compare(CLI::App& app) {
   const auto arguments = std::make_shared<CompareArguments>();
   CLI::App* command = app.add_subcommand(
-      "compare", "two result files: ratios B/A of the slowest rank's p50 and p99 with bootstrap intervals");
+      "compare", "two result files: ratios B/A of the slowest rank's p50 and p99 with 95 % intervals");
   command->add_option("A", arguments->a, "result file of bench --json: the reference")->required();
   command->add_option("B", arguments->b, "result file that is held against it")->required();
   command->add_option("--phase", arguments->phases,

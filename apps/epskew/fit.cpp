@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -36,21 +35,16 @@ FitOutputs outputs_of(const FitFlags& flags) {
   if (outputs.law && outputs.law->is_stdout())
     throw UsageError("--law-out - is no file (bench --law reads one); give it a name");
   require_distinct({&outputs.json, &outputs.html, &outputs.law});
+  WorkloadFlags placed;
+  placed.placement = flags.placement;
+  refuse_to_replace({&outputs.json, &outputs.html, &outputs.law}, inputs_of(flags.trace, placed));
   outputs.text_to_stderr =
       (outputs.json && outputs.json->is_stdout()) || (outputs.html && outputs.html->is_stdout());
   return outputs;
 }
 
-void keep_inputs(const FitFlags& flags) {
-  const std::array inputs = {flags.trace.trace, flags.placement};
-  refuse_to_replace("--json", flags.json, inputs);
-  refuse_to_replace("--html", flags.html, inputs);
-  refuse_to_replace("--law-out", flags.law_out, inputs);
-}
-
 void run_fit(const FitFlags& flags, const std::vector<std::string>& argv) {
   const FitOutputs outputs = outputs_of(flags);
-  keep_inputs(flags);
   WorkloadFlags stated;
   stated.num_experts = flags.num_experts;
   stated.num_topk = flags.num_topk;

@@ -71,13 +71,14 @@ Made generate_one(const GenFlags& flags) {
 
 void run_gen(const GenFlags& flags) {
   if (flags.workload.hidden) checked_hidden(flags.workload);
-  const OutputFile output("-o", flags.output);
+  const std::optional<OutputFile> output(std::in_place, "-o", flags.output);
+  refuse_to_replace({&output}, inputs_of(flags.trace, flags.workload));
   const Made made = flags.trace.trace.empty() ? generate_one(flags) : replay_one(flags);
   require_memory(static_cast<double>(
                      routing_file_bytes(made.table.num_ranks(), made.table.max_tokens(), made.table.topk)),
                  "the routing file", "choose fewer tokens or ranks");
-  write_routing_file(output, made.table, made.spec);
-  std::FILE* text = output.is_stdout() ? stderr : stdout;
+  write_routing_file(*output, made.table, made.spec);
+  std::FILE* text = output->is_stdout() ? stderr : stdout;
   for (const std::string& note : made.notes) fmt::print(text, "note: {}\n", note);
   fmt::print(text, "{}: {} tokens on {} ranks, top-{} of {} experts, factor {:.4f}, digest {}\n",
              flags.output, made.table.num_tokens(), made.table.num_ranks(), made.table.topk,

@@ -95,6 +95,9 @@ InspectionReport make_report(const InspectFlags& flags) {
 void run_inspect(const InspectFlags& flags) {
   std::optional<OutputFile> json;
   if (!flags.json.empty()) json.emplace("--json", flags.json);
+  WorkloadFlags placed;
+  placed.placement = flags.placement;
+  refuse_to_replace({&json}, inputs_of(flags.trace, placed));
   const InspectionReport report = make_report(flags);
   if (json) json->write(inspection_json(report));
   fmt::print(json && json->is_stdout() ? stderr : stdout, "{}", inspection_text(report));

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "command.hpp"
+#include "command_line.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/support/launcher.hpp"
 
@@ -42,7 +43,7 @@ int run(CLI::App& app, int argc, char** argv) {
     // Help and version are "errors" of CLI11 with exit code 0, which it prints itself.
     if (error.get_exit_code() != 0) {
       let_the_first_speak();
-      std::fprintf(stderr, "epskew: %s; see epskew --help\n", error.what());
+      std::fprintf(stderr, "epskew: %s\n", epskew::app::explain(app, error).c_str());
       return usage;
     }
     app.exit(error);

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,27 +34,27 @@ std::vector<std::string> short_names(const std::vector<std::string>& paths) {
   return names;
 }
 
-void check_files(const ReportArguments& arguments) {
-  refuse_to_replace("-o", arguments.output, arguments.results);
-  for (std::size_t i = 0; i < arguments.results.size(); ++i) {
+void refuse_repeated(const std::vector<std::string>& results) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       std::error_code not_both_there;
-      if (!std::filesystem::equivalent(arguments.results[i], arguments.results[j], not_both_there)) continue;
-      throw UsageError(
-          fmt::format("{} is given twice (a result held against itself shows nothing); name it once",
-                      arguments.results[i]));
+      if (!std::filesystem::equivalent(results[i], results[j], not_both_there)) continue;
+      throw UsageError(fmt::format(
+          "{} is given twice (a result held against itself shows nothing); name it once", results[i]));
     }
   }
 }
 
 void write_report(const ReportArguments& arguments) {
-  const OutputFile output("-o", arguments.output);
-  check_files(arguments);
+  const std::optional<OutputFile> output(std::in_place, "-o", arguments.output);
+  refuse_to_replace({&output},
+                    std::vector<std::filesystem::path>(arguments.results.begin(), arguments.results.end()));
+  refuse_repeated(arguments.results);
   const std::vector<std::string> names = short_names(arguments.results);
   std::vector<NamedRecord> results;
   for (std::size_t i = 0; i < names.size(); ++i)
     results.push_back({names[i], read_record(arguments.results[i])});
-  output.write(report_page(results));
+  output->write(report_page(results));
 }
 
 }  // namespace

@@ -125,6 +125,13 @@ void refuse_flags_without_trace(const TraceFlags& flags) {
   refuse(flags.deal.has_value(), "--deal");
 }
 
+std::vector<std::filesystem::path> inputs_of(const TraceFlags& flags, const WorkloadFlags& workload) {
+  std::vector<std::filesystem::path> inputs;
+  if (!flags.trace.empty()) inputs = trace_files(flags.trace);
+  inputs.insert(inputs.end(), {workload.law, workload.matrix, workload.placement.value_or("")});
+  return inputs;
+}
+
 Trace load_trace(const TraceFlags& flags, const WorkloadFlags& workload) {
   TraceOptions options;
   options.num_experts = stated(workload.num_experts, workload, &ModelShape::num_experts);

@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "epskew/trace/replay.hpp"
 #include "epskew/trace/trace.hpp"
@@ -30,6 +32,9 @@ void add_trace_flags(CLI::App& command, TraceFlags& flags);
 
 /// Throws UsageError where any of the flags is given without --trace.
 void refuse_flags_without_trace(const TraceFlags& flags);
+
+/// Every file that the flags name to be read: no result may take its place.
+std::vector<std::filesystem::path> inputs_of(const TraceFlags& flags, const WorkloadFlags& workload);
 
 /// Reads flags.trace. The experts and top-k that the user states (by flag or --model) must agree with the
 /// recording.

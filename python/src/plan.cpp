@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "command_line.hpp"
 #include "epskew/support/error.hpp"
 
 namespace epskew::python {
@@ -27,7 +28,7 @@ class BenchCommand {
     try {
       app_.parse(std::move(argv));
     } catch (const CLI::ParseError& error) {
-      throw UsageError(fmt::format("{}; see epskew bench --help", error.what()));
+      throw UsageError(app::explain(app_, error));
     }
   }
   std::string help() const { return app_.help(); }

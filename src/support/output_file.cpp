@@ -169,13 +169,17 @@ void require_distinct(std::initializer_list<const std::optional<OutputFile>*> fi
   }
 }
 
-void refuse_to_replace(const std::string& flag, const std::string& target,
-                       std::span<const std::string> inputs) {
-  for (const std::string& input : inputs) {
+void refuse_to_replace(std::initializer_list<const std::optional<OutputFile>*> outputs,
+                       std::span<const fs::path> inputs) {
+  for (const auto* output : outputs) {
     std::error_code not_both_there;
-    if (target == "-" || !fs::is_regular_file(target, not_both_there)) return;
-    if (fs::equivalent(target, input, not_both_there))
-      refuse(flag, target, "it is also an input and would be replaced");
+    if (!*output || (*output)->is_stdout()) continue;
+    const fs::path& target = (*output)->target();
+    if (!fs::is_regular_file(target, not_both_there)) continue;
+    for (const fs::path& input : inputs) {
+      if (fs::equivalent(target, input, not_both_there))
+        refuse((*output)->flag(), target.string(), "it is also an input and would be replaced");
+    }
   }
 }
 

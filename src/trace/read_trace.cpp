@@ -89,4 +89,14 @@ Trace read_trace(const fs::path& path, const TraceOptions& options) {
   return parse_trace(read_file(path, options.max_file_bytes), path, options);
 }
 
+std::vector<fs::path> trace_files(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return {path};
+  std::vector<fs::path> files = files_in(path);
+  std::erase_if(files, [](const fs::path& file) {
+    return !is_esft_name(file) && file.filename() != "meta_info.json" && file.extension() != ".safetensors";
+  });
+  return files;
+}
+
 }  // namespace epskew

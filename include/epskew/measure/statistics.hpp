@@ -20,7 +20,7 @@ struct Summary {
 };
 Summary summarise(std::span<const double> samples);
 
-/// A ratio with its bootstrap interval.
+/// A ratio with its interval.
 struct RatioInterval {
   double ratio = 1;
   double low = 1;
@@ -39,7 +39,7 @@ std::size_t pass_begin(std::size_t n, int passes, int pass);
 /// belong to runs of their own.
 enum class PassPairing { same_run, separate_runs };
 
-/// The q-quantile of the numerator over that of the denominator and its 95 % bootstrap interval, a function
+/// The q-quantile of the numerator over that of the denominator and its 95 % interval, a function
 /// of the samples and `seed`. nullopt where either has fewer than max(5, min_samples_for(q)) samples, or a
 /// time that is not above 0.
 ///

@@ -30,7 +30,7 @@ std::string_view text_of(Reading reading);
 struct ComparedStatistic {
   std::optional<double> a_us;
   std::optional<double> b_us;
-  std::optional<RatioInterval> ratio;  ///< B / A with its 95 % bootstrap interval
+  std::optional<RatioInterval> ratio;  ///< B / A with its 95 % interval
   Reading reading() const;
 };
 

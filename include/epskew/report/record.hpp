@@ -167,7 +167,7 @@ struct BandwidthRecord {
       wire_basis;  ///< what `wire` counts in "dispatch" and "combine": "selections", "messages" or "none"
 };
 
-/// Slowest-rank p50 over that of the balanced round, with its 95 % bootstrap interval; of dispatch_combine.
+/// Slowest-rank p50 over that of the balanced round, with its 95 % interval; of dispatch_combine.
 struct CostRecord {
   double ratio = 1;
   double low = 1;

@@ -35,7 +35,7 @@ void add_node_load(RoundRecord& round, const std::vector<int>& node_of_rank);
 
 /// Fills cost_of_imbalance, or phase_costs where dispatch_combine was not measured, of every round but the
 /// first with target_factor 1, to which the others are compared. `passes` is config.passes, `seed` that of
-/// the bootstrap.
+/// the resamples behind the intervals.
 void add_costs(std::vector<RoundRecord>& rounds, int passes, std::uint64_t seed);
 
 }  // namespace epskew

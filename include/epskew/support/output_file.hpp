@@ -23,6 +23,8 @@ class OutputFile {
   OutputFile(const std::string& flag, const std::string& target);
 
   bool is_stdout() const { return is_stdout_; }
+  /// The file behind the links of what was asked for; "-" for standard output.
+  const std::filesystem::path& target() const { return target_; }
   const std::string& flag() const { return flag_; }
   /// Whether writing both would leave the bytes of one only, or run them into each other. Nobody misses what
   /// goes to /dev/null.
@@ -41,9 +43,9 @@ class OutputFile {
 /// Throws UsageError where two of the files, of which unset ones are passed over, are the same place.
 void require_distinct(std::initializer_list<const std::optional<OutputFile>*> files);
 
-/// Throws UsageError, naming `flag`, where `target` is one of the files that are read: it would be gone. "-"
-/// and targets that do not exist are none.
-void refuse_to_replace(const std::string& flag, const std::string& target,
-                       std::span<const std::string> inputs);
+/// Throws UsageError, naming the flag, where one of the outputs, of which unset ones are passed over, is one of
+/// the files that are read: it would be gone. An input that does not exist is none, and so is a device.
+void refuse_to_replace(std::initializer_list<const std::optional<OutputFile>*> outputs,
+                       std::span<const std::filesystem::path> inputs);
 
 }  // namespace epskew

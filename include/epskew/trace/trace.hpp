@@ -65,4 +65,8 @@ struct TraceOptions {
 /// and remedy.
 Trace read_trace(const std::filesystem::path& path, const TraceOptions& options);
 
+/// The files that read_trace takes its data from: `path` itself, or those of a folder; none where it is not
+/// there.
+std::vector<std::filesystem::path> trace_files(const std::filesystem::path& path);
+
 }  // namespace epskew

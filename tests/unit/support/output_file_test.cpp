@@ -149,14 +149,19 @@ TEST_F(OutputFileTest, RefusesToReplaceWhatIsRead) {
   const std::string link = (folder_ / "link.json").string();
   fs::create_symlink(input, link);
   const std::string around = (folder_ / "." / "in.json").string();
-  const std::vector<std::string> inputs = {"/nonexistent", input};
+  const std::vector<fs::path> inputs = {"/nonexistent", input, "/dev/null"};
+  const std::optional<OutputFile> none;
+  const auto at = [](const std::string& target) {
+    return std::optional<OutputFile>(OutputFile("--json", target));
+  };
+  const std::optional<OutputFile> dash = at("-"), other = at((folder_ / "out.json").string()),
+                                  device = at("/dev/null");
 
   for (const std::string& target : {input, link, around}) {
-    EXPECT_THROW(refuse_to_replace("--json", target, inputs), UsageError) << target;
+    const auto output = at(target);
+    EXPECT_THROW(refuse_to_replace({&none, &other, &output}, inputs), UsageError) << target;
   }
-  EXPECT_NO_THROW(refuse_to_replace("--json", "-", inputs));
-  EXPECT_NO_THROW(refuse_to_replace("--json", (folder_ / "out.json").string(), inputs));
-  EXPECT_NO_THROW(refuse_to_replace("--json", "/dev/null", std::vector<std::string>{"/dev/null"}));
+  EXPECT_NO_THROW(refuse_to_replace({&none, &dash, &other, &device}, inputs));
 }
 
 }  // namespace
