@@ -58,11 +58,12 @@ void check_options(const Trace& trace, const FitOptions& options) {
           fmt::format("--windows {} is no batch size (tokens per rank); choose 1 or more", tokens));
     }
   }
-  if (options.bootstrap < 0 || (options.bootstrap > 0 && options.bootstrap < 40)) {
-    throw UsageError(
-        fmt::format("--bootstrap {} is too few (a 95 % interval needs at least 40 resamples); choose 40 or "
-                    "more, or 0 for none",
-                    options.bootstrap));
+  constexpr int fewest = 40, most = 100'000;
+  if (options.bootstrap != 0 && (options.bootstrap < fewest || options.bootstrap > most)) {
+    throw UsageError(fmt::format(
+        "--bootstrap {} is out of range (a 95 % interval needs {} resamples, and more than {} take "
+        "hours); choose a number between, or 0 for none",
+        options.bootstrap, fewest, most));
   }
   if (options.placement) validate(*options.placement, trace.num_experts, "the placement");
 }

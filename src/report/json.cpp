@@ -109,10 +109,12 @@ Record from_json(std::string_view text, const std::string& source) {
 }
 
 Record read_record(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in || std::filesystem::is_directory(file)) {
-    throw UsageError(file.string() +
-                     " cannot be read (no such file, or no permission); give a file written by --json");
+  std::error_code ignored;
+  const bool is_folder = std::filesystem::is_directory(file, ignored);
+  std::ifstream in(file, std::ios::binary);  // a pipe is welcome: <(zcat result.json.gz)
+  if (!in || is_folder) {
+    throw UsageError(fmt::format("{} cannot be read ({}); give a file written by --json", file.string(),
+                                 is_folder ? "it is a folder" : "no such file, or no permission"));
   }
   const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   return from_json(text, file.string());

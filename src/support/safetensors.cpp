@@ -135,8 +135,9 @@ json describe(const std::map<std::string, TensorView>& tensors,
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::size_t offset = 0;
   for (const auto& [key, tensor] : tensors) {
-    const auto* dtype = std::find_if(dtype_names.begin(), dtype_names.end(),
-                                     [&](const auto& pair) { return pair.second == tensor.dtype; });
+    const auto* dtype =
+        std::find_if(dtype_names.begin(), dtype_names.end(),
+                     [dtype = tensor.dtype](const auto& pair) { return pair.second == dtype; });
     header[key] = {{"dtype", dtype->first},
                    {"shape", tensor.shape},
                    {"data_offsets", {offset, offset + tensor.bytes.size()}}};

@@ -145,6 +145,7 @@ class FitTest(ProgramTest):
             ("--level node", ["--level", "node"]),
             ("without --level rank", ["--level", "expert", "--num-processes", "8"]),
             ("--bootstrap 5", ["--bootstrap", "5"]),
+            ("--bootstrap 1000000000", ["--bootstrap", "1000000000"]),
             ("--windows", ["--windows", "-1"]),
             ("several laws", ["--level", "rank", "--law-out", self.folder / "law.json", "--bootstrap", "0"]),
             ("--law-out", ["--law-out", "-"]),

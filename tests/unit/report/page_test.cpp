@@ -6,6 +6,7 @@
 #include "epskew/report/json.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/workload/family.hpp"
+#include "helpers/usage_error.hpp"
 #include "report/html/number.hpp"
 #include "report/html/sections.hpp"
 #include "report/html/write_page.hpp"
@@ -330,12 +331,7 @@ TEST(Consistency, ArraysOfTheWrongLengthAreRefused) {
   Record no_ranks = test::sample_record();
   no_ranks.config.num_ranks = 0;
   const auto problem = [](const Record& record) -> std::string {
-    try {
-      from_json(to_json(record), "r.json");
-    } catch (const UsageError& error) {
-      return error.what();
-    }
-    return "accepted";
+    return test::usage_error_of([&] { from_json(to_json(record), "r.json"); });
   };
 
   EXPECT_NE(problem(short_loads).find("round 1.0 (load.rank.loads has 1 entries where 2 belong)"),

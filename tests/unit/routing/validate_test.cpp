@@ -3,19 +3,14 @@
 #include <limits>
 #include <string>
 
-#include "epskew/support/error.hpp"
+#include "helpers/usage_error.hpp"
 #include "unit/routing/small_table.hpp"
 
 namespace epskew {
 namespace {
 
 std::string refusal(const RoutingTable& table) {
-  try {
-    validate(table, "file.safetensors");
-  } catch (const UsageError& error) {
-    return error.what();
-  }
-  return "";
+  return test::usage_error_of([&] { validate(table, "file.safetensors"); });
 }
 
 TEST(Validate, AcceptsARoutingAndOneWithoutTokens) {

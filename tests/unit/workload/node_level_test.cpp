@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "epskew/routing/load.hpp"
-#include "epskew/support/error.hpp"
 #include "epskew/workload/generate.hpp"
+#include "helpers/usage_error.hpp"
 
 namespace epskew {
 namespace {
@@ -37,12 +37,7 @@ std::vector<std::int64_t> node_loads(const std::vector<std::int64_t>& ranks, int
 }
 
 std::string refusal(const WorkloadSpec& spec) {
-  try {
-    generate(spec);
-  } catch (const UsageError& error) {
-    return error.what();
-  }
-  return "accepted";
+  return test::usage_error_of([&] { generate(spec); });
 }
 
 TEST(NodeLevel, TheHotNodeIsExactForEveryFamilyAndItsRanksAreEqual) {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "epskew/routing/load.hpp"
-#include "epskew/support/error.hpp"
+#include "helpers/usage_error.hpp"
 
 namespace epskew {
 namespace {
@@ -13,12 +13,7 @@ namespace {
 using Counts = std::vector<std::int64_t>;
 
 std::string refusal(const std::vector<std::int32_t>& tokens, int topk, const Counts& counts) {
-  try {
-    realise_expert_counts(tokens, topk, counts, 0);
-  } catch (const UsageError& error) {
-    return error.what();
-  }
-  return "accepted";
+  return test::usage_error_of([&] { realise_expert_counts(tokens, topk, counts, 0); });
 }
 
 TEST(RealiseExpertCounts, KeepsCountsThatFitTheTokens) {
