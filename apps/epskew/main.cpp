@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <string>
 #include <thread>
 
 #include "command.hpp"
@@ -74,6 +75,9 @@ int main(int argc, char** argv) {
   } catch (const epskew::RankLost& error) {
     return complain(error, rank_lost);
   } catch (const std::exception& error) {
-    return complain(error, failure);
+    // fmt throws words of its own where standard output takes no more.
+    if (std::ferror(stdout) == 0) return complain(error, failure);
+    return complain(epskew::EnvironmentError(std::string("writing standard output failed: ") + error.what()),
+                    failure);
   }
 }

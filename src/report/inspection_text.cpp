@@ -20,8 +20,8 @@ std::string factor_of(const std::optional<LoadMetrics>& metrics) {
 
 std::string header(const InspectionReport& report) {
   const Trace& trace = report.trace;
-  std::string text = fmt::format("{}: {}, {} layers, {} experts", trace.source.string(), trace.format,
-                                 trace.layers.size(), trace.num_experts);
+  std::string text = fmt::format("{}: {}, {} layer{}, {} experts", trace.source.string(), trace.format,
+                                 trace.layers.size(), trace.layers.size() == 1 ? "" : "s", trace.num_experts);
   if (trace.topk > 0) text += fmt::format(", top-{}", trace.topk);
   text += trace.layers.front().topk > 0 ? ", tokens\n" : ", counts only\n";
   for (const std::string& note : trace.notes) text += "note: " + note + "\n";

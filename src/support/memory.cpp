@@ -14,8 +14,8 @@ double physical_memory_bytes() {
 void require_memory(double bytes, const std::string& what, const std::string& remedy) {
   const double there = physical_memory_bytes();
   if (bytes <= there) return;
-  throw UsageError(
-      fmt::format("{} needs {:.0f} bytes (this machine has {:.0f}); {}", what, bytes, there, remedy));
+  throw UsageError(fmt::format("{} needs {:.1f} GB (this machine has {:.1f} GB); {}", what, bytes / 1e9,
+                               there / 1e9, remedy));
 }
 
 }  // namespace epskew

@@ -311,7 +311,7 @@ class BenchTest(ProgramTest):
             "--num-experts 17": ["--num-experts", "17"],
             "--num-topk 17": ["--num-topk", "17"],
             "--hidden 100": ["--hidden", "100"],
-            "bytes": ["--num-tokens", "2000000000"],
+            "GB (this machine has": ["--num-tokens", "2000000000"],
             "--backend bogus": ["--backend", "bogus"],
             "--dispatch-format int8": ["--dispatch-format", "int8"],
             "--iterations 0": ["--iterations", "0"],

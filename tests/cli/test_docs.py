@@ -11,7 +11,8 @@ from program import SOURCE, ProgramTest
 COMMANDS = ("bench", "gen", "inspect", "fit", "report", "compare", "info")
 PAGES = [SOURCE / "README.md", SOURCE / "schema/README.md", *sorted((SOURCE / "docs").glob("*.md"))]
 # Flags of other people's programs that the pages name.
-OTHERS = {"--config-settings", "--gtest", "--hostfile", "--inplace", "--mca", "--no-index", "--nproc", "--wrap"}
+OTHERS = {"--component", "--config-settings", "--gtest", "--hostfile", "--inplace", "--install", "--mca", "--no-index", "--nproc",
+          "--prefix", "--wrap"}
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 
 

@@ -19,8 +19,10 @@ inline bool read_any(const std::string& bytes, const char* name) {
   const bool is_even = bytes.size() % 2 == 0;
   TraceOptions options;
   options.drop_constant = is_even;
-  options.array_content = is_even ? ArrayContent::ids : ArrayContent::counts;
-  if (std::filesystem::path(name).extension() == ".txt") options.topk = 3;
+  // An option that does not belong to a format is refused before a byte of it is read.
+  const std::filesystem::path extension = std::filesystem::path(name).extension();
+  if (extension == ".npy") options.array_content = is_even ? ArrayContent::ids : ArrayContent::counts;
+  if (extension == ".txt") options.topk = 3;
   try {
     parse_trace(bytes, name, options);
     return true;

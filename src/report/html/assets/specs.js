@@ -43,12 +43,14 @@ const epskewSpecs = (function () {
 
   function ruleLabels(theme, column, orientation, text) {
     const across = orientation === "horizontal";
+    const line = "scale('y', datum.at)";
     return {
       type: "text", aria: false, from: { data: column },
       encode: {
         update: {
           x: across ? { signal: "width" } : { scale: "x", field: "at", offset: 4 },
-          y: across ? { scale: "y", field: "at", offset: 4 } : { value: 8 },
+          // Below its line, where lines of skewed rounds do not pass; above it where it would fall on the axis.
+          y: across ? { signal: `${line} + (${line} > height - 18 ? -16 : 4)` } : { value: 8 },
           baseline: { value: across ? "top" : "alphabetic" },
           align: { value: across ? "right" : "left" },
           text: { value: text },
