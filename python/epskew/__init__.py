@@ -5,7 +5,8 @@
     oracle = epskew.Oracle(routing, hidden=7168)                # the right answer for any library's exchange
 
 `python -m epskew.bench --adapter NAME` measures a library as `epskew bench` measures epskew's own exchange. Everything
-here is the C++ library's work; docs/python.md has examples.
+here is the C++ library's work; docs/python.md has examples. help() shows signatures; `_core.pyi` beside this file, which
+editors read, says of every name what it takes and gives.
 """
 
 from ._core import (

@@ -51,7 +51,7 @@ Figure latency_figure(Results results) {
                    {"hline", "balanced p50 (µs)"},
                    {"vline", "uniform floor"}}},
                  {"join", !replayed},
-                 {"xTitle", "realised imbalance factor (hot rank / mean)"},
+                 {"xTitle", "realised imbalance factor"},
                  {"yTitle", "µs"},
                  {"hlineLabel", "balanced"},
                  {"vlineLabel", "uniform floor"}};
