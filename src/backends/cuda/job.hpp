@@ -2,9 +2,10 @@
 
 /// Whether this process is one of a job that mpirun, srun or torchrun started with a rank each.
 
-#include <functional>
 #include <optional>
 #include <string>
+
+#include "epskew/support/launcher.hpp"
 
 namespace epskew::cuda {
 
@@ -16,9 +17,6 @@ struct Job {
   std::string launcher;  ///< "Open MPI", "PMI", "Slurm" or "torchrun"
   std::string name;  ///< the same in all processes of the job on this machine, and in those of no other job
 };
-
-/// Value of an environment variable, or null.
-using Environment = std::function<const char*(const char*)>;
 
 /// From the variables that the launchers set; nullopt outside of a job and for a job of one process.
 std::optional<Job> find_job(const Environment& environment);
