@@ -7,6 +7,9 @@ target_compile_options(epskew_compiler INTERFACE
 if(EPSKEW_CONTRACTS)
   target_compile_definitions(epskew_compiler INTERFACE EPSKEW_CONTRACTS=1)
 endif()
+if(EPSKEW_SELF_CONTAINED)
+  target_link_options(epskew_compiler INTERFACE -static-libstdc++ -Wl,--gc-sections)
+endif()
 if(EPSKEW_SANITIZE)
   target_compile_options(epskew_compiler INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${EPSKEW_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=all>)

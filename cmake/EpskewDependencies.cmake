@@ -10,6 +10,12 @@ find_path(EPSKEW_VEGA_DIR vega-view.min.js PATHS /usr/share/javascript/vega REQU
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 pkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)
+if(EPSKEW_SELF_CONTAINED)
+  find_library(EPSKEW_HWLOC_ARCHIVE NAMES libhwloc.a REQUIRED)
+  find_library(EPSKEW_UDEV NAMES libudev.so.1 REQUIRED)  # what that archive needs; every distribution has it
+  set_target_properties(PkgConfig::HWLOC PROPERTIES INTERFACE_LINK_LIBRARIES "${EPSKEW_HWLOC_ARCHIVE};${EPSKEW_UDEV}")
+  set_target_properties(PkgConfig::HWY PROPERTIES INTERFACE_LINK_LIBRARIES "")  # see exchange/highway_targets.cpp
+endif()
 
 add_library(epskew_third_party INTERFACE)
 target_include_directories(epskew_third_party SYSTEM INTERFACE
@@ -32,6 +38,9 @@ function(epskew_optional mode found what remedy out)
   endif()
 endfunction()
 
+if(EPSKEW_SELF_CONTAINED AND EPSKEW_ENABLE_MPI STREQUAL "AUTO")
+  set(EPSKEW_ENABLE_MPI OFF)  # an MPI library belongs to its machine
+endif()
 if(NOT EPSKEW_ENABLE_MPI STREQUAL "OFF")
   set(MPI_CXX_SKIP_MPICXX ON)  # the C interface is used from C++; the deprecated C++ one would only be linked
   if(EPSKEW_MPI STREQUAL "smpi")

@@ -1,7 +1,7 @@
 # What a user of the build can choose. AUTO means: use it where it is found.
 option(EPSKEW_BUILD_TESTS "Build the test suite (needs GoogleTest and RapidCheck)" ${PROJECT_IS_TOP_LEVEL})
 option(EPSKEW_BUILD_BENCH "Build the benchmarks of our own hot paths and the peer programs" OFF)
-option(EPSKEW_SELF_CONTAINED "Compile fmt in instead of linking it, for a program that is carried to other machines" OFF)
+option(EPSKEW_SELF_CONTAINED "Link nothing that another distribution may lack (fmt, hwloc and libstdc++ compiled in, no MPI), for a program that is carried to other machines" OFF)
 option(EPSKEW_CONTRACTS "Check internal contracts (EPSKEW_EXPECT, EPSKEW_ASSERT) at run time" OFF)
 set(EPSKEW_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize= (address,undefined or thread)")
 set(EPSKEW_ENABLE_MPI AUTO CACHE STRING "The MPI backend and peers: AUTO, ON or OFF")

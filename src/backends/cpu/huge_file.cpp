@@ -2,7 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mount.h>
+#include <linux/mount.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,7 +18,19 @@ struct PrivateTmpfs {
   std::string missing;
 };
 
-#ifdef FSOPEN_CLOEXEC
+#ifdef SYS_fsopen
+
+// The calls themselves: C libraries have them since glibc 2.36 only, and a program that is carried to another
+// machine would not start on an older one.
+int fsopen(const char* type, unsigned flags) {
+  return static_cast<int>(syscall(SYS_fsopen, type, flags));
+}
+int fsconfig(int context, unsigned command, const char* key, const char* value) {
+  return static_cast<int>(syscall(SYS_fsconfig, context, command, key, value, 0));
+}
+int fsmount(int context, unsigned flags) {
+  return static_cast<int>(syscall(SYS_fsmount, context, flags, 0));
+}
 
 PrivateTmpfs refused(const char* call) {
   return {-1, fmt::format("{}: {}", call, std::strerror(errno))};
@@ -28,12 +41,12 @@ PrivateTmpfs mount_tmpfs() {
   const int context = fsopen("tmpfs", FSOPEN_CLOEXEC);
   if (context < 0) return refused("fsopen of a tmpfs");
   PrivateTmpfs made;
-  if (fsconfig(context, FSCONFIG_SET_STRING, "huge", "within_size", 0) != 0 ||
-      fsconfig(context, FSCONFIG_SET_STRING, "size", "0", 0) != 0 ||
-      fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
+  if (fsconfig(context, FSCONFIG_SET_STRING, "huge", "within_size") != 0 ||
+      fsconfig(context, FSCONFIG_SET_STRING, "size", "0") != 0 ||
+      fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr) != 0) {
     made = refused("fsconfig of a tmpfs with large pages");
   } else {
-    made.directory = fsmount(context, FSMOUNT_CLOEXEC, 0);
+    made.directory = fsmount(context, FSMOUNT_CLOEXEC);
     if (made.directory < 0) made = refused("fsmount of a tmpfs");
   }
   close(context);
@@ -43,7 +56,7 @@ PrivateTmpfs mount_tmpfs() {
 #else
 
 PrivateTmpfs mount_tmpfs() {
-  return {-1, "this C library does not know fsopen"};
+  return {-1, "fsopen was not known where this program was compiled"};
 }
 
 #endif
