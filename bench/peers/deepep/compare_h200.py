@@ -5,8 +5,9 @@
     compare_h200.py --page [--results bench/results]
 
 BUILD is a build folder with epskew, epskew_kernel_durations and epskew_roofline (preset cuda). DeepEP v1.2.1 must be
-importable by --deepep-python; without it its columns stay empty. Writes h200-comparison.json, h200-bench.json,
-h200-roofline.json, and the page h200-comparison.md from the first; --page writes the page alone, anew.
+importable by --deepep-python; without it its columns stay empty. Writes h200-roofline.json, h200-comparison.json,
+h200-split.json (every iteration of the 8 ranks' main cases), h200-bench.json, and the page h200-comparison.md; --page
+writes the page alone, anew.
 """
 import argparse
 import json
@@ -20,7 +21,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 HIDDEN, EXPERTS, DEEPEP_MOST_TOPK = 7168, 256, 11
 PHASES = ("dispatch_send", "dispatch_recv", "combine_send", "combine_recv")
-PARTS = ("deepep", "epskew", "variants", "bench", "roofline")
+PARTS = ("roofline", "deepep", "epskew", "variants", "bench")
 
 
 def case(ranks, tokens, topk=8, factor=None):
@@ -96,14 +97,15 @@ def epskew_medians(each):
 
 
 def run_epskew(build, folder, cases, variants=()):
+    """Medians by routing file, and the program's whole result; both empty where it fails."""
     result = folder / ("epskew-" + "-".join(variants).replace("=", "_") + ".json")
     words = [word for variant in variants for word in ("--variant", variant)]
     run([build / "bench/kernel_durations/epskew_kernel_durations", *words, "--json", result,
          *[folder / each["routing"] for each in cases]], 400)
     if not result.exists():
-        return {}, []
+        return {}, {"facts": [], "cases": []}
     data = json.loads(result.read_text())
-    return {each["routing"]: epskew_medians(each) for each in data["cases"]}, data["facts"]
+    return {each["routing"]: epskew_medians(each) for each in data["cases"]}, data
 
 
 VARIANTS = [("dispatch=direct", "combine=pull"), ("dispatch=dedup", "combine=pull"), ("dispatch=dedup", "combine=push"),
@@ -119,6 +121,15 @@ def slowest(split):
     return sum(max(ranks) for ranks in sums.values()), sum(statistics.median(ranks) for ranks in sums.values())
 
 
+def floor_us(each, copy_tbps):
+    """Of dispatch and of combine for one rank: each token read and its rows written once, each row read and the token
+    written once, in FP8 with scales and in BF16, at the copy rate of device memory."""
+    tokens, rows = each["tokens_per_rank"], each["tokens_per_rank"] * each["topk"]
+    dispatch = tokens * 2 * HIDDEN + rows * (HIDDEN + HIDDEN // 32)
+    combine = rows * 2 * HIDDEN + tokens * 2 * HIDDEN
+    return dispatch / copy_tbps / 1e6, combine / copy_tbps / 1e6
+
+
 def describe(each):
     factor = f", factor {each['factor']:g}" if each["factor"] else ""
     return f"{each['num_ranks']} rank{'s' if each['num_ranks'] > 1 else ''}, {each['tokens_per_rank']} tokens, " \
@@ -130,29 +141,42 @@ def table(head, rows):
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
-def fused_row(each):
+def fused_row(each, copy_tbps):
     ours, theirs = each["epskew"]["fused_us"], (each["deepep"] or {}).get("fused_us")
     mine = ours["dispatch"] + ours["combine"]
     other = theirs["dispatch"] + theirs["combine"] if theirs else None
     return [describe(each), f"{theirs['dispatch']:.1f} / {theirs['combine']:.1f}" if theirs else "not run",
-            f"{ours['dispatch']:.1f} / {ours['combine']:.1f}", f"{other / mine:.2f}" if theirs else "–"]
+            f"{ours['dispatch']:.1f} / {ours['combine']:.1f}", f"{other / mine:.2f}" if theirs else "–",
+            *floor_cells(each, copy_tbps, mine, each["num_ranks"])]
 
 
-def split_row(each):
+def floor_cells(each, copy_tbps, mine, ranks=1):
+    floor = ranks * sum(floor_us(each, copy_tbps))
+    return [f"{floor:.1f}", f"{mine / floor:.2f}"]
+
+
+def split_row(each, copy_tbps):
     mine, median = slowest(each["epskew"]["split_us"])
     other = slowest(each["deepep"]["split_us"]) if each["deepep"] else None
     return [describe(each), f"{other[0]:.1f} ({other[1]:.1f})" if other else "not run", f"{mine:.1f} ({median:.1f})",
-            f"{other[0] / mine:.2f}" if other else "–"]
+            f"{other[0] / mine:.2f}" if other else "–", *floor_cells(each, copy_tbps, mine)]
 
 
-def variant_row(each):
+def ranks_fused_row(each, copy_tbps):
+    ours = each["epskew"]["fused_us"]
+    mine = ours["dispatch"] + ours["combine"]
+    return [describe(each), f"{ours['dispatch']:.1f} / {ours['combine']:.1f}", f"{mine:.1f}",
+            *floor_cells(each, copy_tbps, mine, each["num_ranks"])]
+
+
+def variant_row(each, copy_tbps):
     split, fused = each["split_us"], each["fused_us"]
     mine, median = slowest(split)
     phases = [max(a + b for a, b in zip(split["counts"], split["dispatch_send"]))]
     phases += [max(split[name]) for name in PHASES[1:]]
     return [" ".join(each["variants"]), each["routing"].removesuffix(".safetensors"),
             " + ".join(f"{us:.1f}" for us in phases), f"{mine:.1f} ({median:.1f})",
-            f"{fused['dispatch']:.1f} + {fused['combine']:.1f}"]
+            f"{mine / sum(floor_us(VARIANT_CASES[0], copy_tbps)):.2f}", f"{fused['dispatch']:.1f} + {fused['combine']:.1f}"]
 
 
 def write_page(results):
@@ -160,7 +184,10 @@ def write_page(results):
     ran = [each for each in data["cases"] if each["epskew"]]
     single = [each for each in ran if each["num_ranks"] == 1]
     several = [each for each in ran if each["num_ranks"] > 1]
-    ratios = [float(row[-1]) for row in [*map(fused_row, single), *map(split_row, several)] if row[-1] != "–"]
+    copy_tbps = json.loads((results / "h200-roofline.json").read_text())["floors"]["hbm_copy_tbps"]
+    single_rows = [fused_row(each, copy_tbps) for each in single]
+    several_rows = [split_row(each, copy_tbps) for each in several]
+    ratios = [float(row[3]) for row in single_rows + several_rows if row[3] != "–"]
     worst = f"The smallest ratio over all cases that both ran is {min(ratios):.2f}." if ratios else ""
     page = f"""# DeepEP's low-latency kernels and epskew's CUDA exchange
 
@@ -169,23 +196,33 @@ Hidden {HIDDEN}, {EXPERTS} experts, FP8 dispatch, BF16 combine. Kernel durations
 iterations, both libraries in one session on the same routing files. A 256 MB buffer is zeroed before dispatch and before
 combine. Several ranks on one GPU are an **emulation**: no link is in any of these times. {worst}
 
+The floor is bytes over the copy rate of device memory ({copy_tbps:.2f} TB/s read and written, measured in the same run by
+`bench/roofline`): every token read and every row written once, every row read and every token written once. No launch and
+no latency is in it, so few tokens are far above it; rows that stay in L2 can undercut it.
+
 ## One rank, fused: dispatch / combine
 
-{table(["case", "DeepEP", "epskew", "ratio of the sums"], map(fused_row, single))}
+{table(["case", "DeepEP", "epskew", "ratio of the sums", "floor of the sum", "epskew / floor"], single_rows)}
 
 ## Eight ranks, split, one after the other with the whole GPU: sum over the four phases of the slowest rank (of the median rank)
 
 DeepEP takes at most top-{DEEPEP_MOST_TOPK}, and more than 512 tokens on 8 ranks need more memory than the GPU has. Its fused kernels hang
 where several ranks share a GPU.
 
-{table(["case", "DeepEP", "epskew", "ratio"], map(split_row, several))}
+{table(["case", "DeepEP", "epskew", "ratio", "floor", "epskew / floor"], several_rows)}
+
+## Eight ranks fused in one launch (DeepEP's hang): dispatch / combine
+
+{table(["case", "epskew", "sum", "floor of all ranks", "epskew / floor"],
+       [ranks_fused_row(each, copy_tbps) for each in several])}
 
 ## Variants of epskew, eight ranks, 128 tokens, top-8
 
 Send + receive of dispatch, send + receive of combine, slowest rank each; their sum (of the median rank); all ranks fused in one
-launch.
+launch. The floor is that of direct and pull: what a variant moves beyond it is its own.
 
-{table(["variant", "routing", "phases", "split", "fused"], map(variant_row, data["variants"]))}
+{table(["variant", "routing", "phases", "split", "split / floor", "fused"],
+       [variant_row(each, copy_tbps) for each in data["variants"]])}
 """
     (results / "h200-comparison.md").write_text(page)
 
@@ -197,25 +234,28 @@ def device_of(facts):
 def measure(options, folder):
     build, results, parts = options.build, options.results, options.parts
     make_routings(build, folder)
+    if "roofline" in parts:
+        run([build / "bench/roofline/epskew_roofline", "--json", results / "h200-roofline.json"], 120)
     deepep = run_deepep(options.deepep_python, folder, options.deepep_timeout) if "deepep" in parts else {}
-    epskew, facts = run_epskew(build, folder, CASES) if "epskew" in parts else ({}, [])
+    epskew, raw = run_epskew(build, folder, CASES) if "epskew" in parts else ({}, {"facts": [], "cases": []})
     variants = []
     for names in VARIANTS if "variants" in parts else ():
         medians, _ = run_epskew(build, folder, VARIANT_CASES, names)
         variants += [{"variants": names, "routing": routing, **each} for routing, each in medians.items()]
     result = {"what": "medians over iterations of kernel durations by the CUDA profiler, microseconds; split_us by phase "
                       "and rank, fused_us of one launch",
-              "device": device_of(facts), "date": time.strftime("%Y-%m-%d"), "hidden": HIDDEN, "num_experts": EXPERTS,
+              "device": device_of(raw["facts"]), "date": time.strftime("%Y-%m-%d"), "hidden": HIDDEN, "num_experts": EXPERTS,
               "deepep_version": "v1.2.1, return_recv_hook for split; null: not run",
               "cases": [{**each, "epskew": epskew.get(each["routing"]), "deepep": deepep.get(each["routing"])}
                         for each in CASES],
               "variants": variants}
     (results / "h200-comparison.json").write_text(json.dumps(result, indent=1) + "\n")
+    main_cases = [each["routing"] for each in VARIANT_CASES]
+    raw["cases"] = [each for each in raw["cases"] if each["routing"] in main_cases]
+    (results / "h200-split.json").write_text(json.dumps(raw) + "\n")
     if "bench" in parts:
         run([build / "epskew", "bench", "--backend", "cuda", "--num-experts", EXPERTS, "--imbalance-factors", 1, 2, 3,
              "--iterations", 60, "--json", results / "h200-bench.json"], 300)
-    if "roofline" in parts:
-        run([build / "bench/roofline/epskew_roofline", "--json", results / "h200-roofline.json"], 120)
 
 
 def main():
