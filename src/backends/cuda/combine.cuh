@@ -9,7 +9,7 @@
 namespace epskew::cuda {
 
 /// One selection of a token: where its expert's output is, and its weight.
-struct Contribution {
+struct alignas(16) Contribution {
   const char* row;  ///< null where masked
   float weight;
 };
@@ -20,13 +20,13 @@ template <Reduction way>
 __device__ inline void signal_outputs(const RankCtx& ctx) {
   constexpr bool made_here = way != Reduction::pull;
   if (!made_here && ctx.block != 0) return;
-  __syncthreads();
+  if constexpr (made_here) __syncthreads();
   maybe_delay(ctx, 4);
   const std::uint64_t share = made_here ? share_of_unit(ctx) : flag_unit;
   for (int peer = threadIdx.x; peer < ctx.launch.num_ranks; peer += blockDim.x) {
     if ((!made_here && peer == ctx.rank) || ctx.launch.lost.has(peer)) continue;
     std::uint64_t* flags = ctx.theirs<std::uint64_t>(peer, ctx.launch.offsets.combine_flags);
-    add_flag(flags + ctx.rank * (flag_stride / sizeof(std::uint64_t)), share, ctx.launch.one_device);
+    add_flag(flags + ctx.rank, share, ctx.launch.one_device);
   }
 }
 
@@ -97,6 +97,7 @@ __device__ inline void list_contributions(const RankCtx& ctx, const Share& share
     }
   }
 }
+
 /// Sums eight channels of one token over its selections.
 __device__ inline void reduce_channels(const RankCtx& ctx, const Contribution* contributions, int channel,
                                        float (&acc)[8]) {
@@ -132,15 +133,11 @@ __device__ inline void send_outputs(const RankCtx& ctx, int* memory) {
   signal_outputs<way>(ctx);
 }
 
+/// Adds up this block's items.
 template <Reduction way>
-__device__ inline void combine(const RankCtx& ctx, Contribution* contributions) {
+__device__ inline void reduce_items(const RankCtx& ctx, const Share& share,
+                                    const Contribution* contributions) {
   const Launch& launch = ctx.launch;
-  if ((launch.phases & phase_send) != 0) send_outputs<way>(ctx, reinterpret_cast<int*>(contributions));
-  if ((launch.phases & phase_recv) == 0) return;
-  const Share share(ctx, combine_span);
-  list_contributions<way>(ctx, share, contributions);
-  maybe_delay(ctx, 5);
-  if (!await_outputs<way>(ctx)) return;
   const int warps = blockDim.x / warp_size;
   const int lane = threadIdx.x % warp_size;
   for (int item = share.items.first + static_cast<int>(threadIdx.x) / warp_size; item < share.items.last;
@@ -158,6 +155,17 @@ __device__ inline void combine(const RankCtx& ctx, Contribution* contributions) 
     char* out = ctx.mine<char>(launch.offsets.combined);
     store_row(out + 2ull * (static_cast<std::uint64_t>(token) * launch.hidden + channel), round_to_bf16(acc));
   }
+}
+
+template <Reduction way, unsigned compiled>
+__device__ inline void combine(const RankCtx& ctx, Contribution* contributions) {
+  const unsigned phases = phases_of<compiled>(ctx.launch);
+  if ((phases & phase_send) != 0) send_outputs<way>(ctx, reinterpret_cast<int*>(contributions));
+  if ((phases & phase_recv) == 0) return;
+  const Share share(ctx);
+  list_contributions<way>(ctx, share, contributions);
+  maybe_delay(ctx, 5);
+  if (await_outputs<way>(ctx)) reduce_items<way>(ctx, share, contributions);
 }
 
 }  // namespace epskew::cuda

@@ -8,6 +8,19 @@
 
 namespace epskew::cuda {
 
+/// Numbers this block's `own` selections within their experts: a warp compares 32 of them at once.
+__device__ inline void number_selections(int own, DispatchShared& shared) {
+  const int lane = threadIdx.x % warp_size;
+  for (int i0 = static_cast<int>(threadIdx.x) - lane; i0 < own; i0 += blockDim.x) {
+    const int e = i0 + lane < own ? shared.expert[i0 + lane] : -1;
+    const unsigned same = __match_any_sync(0xffffffffu, e);
+    if (e < 0) continue;
+    int slot = shared.before[e] + __popc(same & ((1u << lane) - 1));
+    for (int j = 0; j < i0; ++j) slot += shared.expert[j] == e;
+    shared.slot[i0 + lane] = slot;
+  }
+}
+
 /// Counts this rank's selections and numbers those of tokens [token0, token1) within their experts, in token
 /// order.
 __device__ inline void count_selections(const RankCtx& ctx, int token0, int token1, DispatchShared& shared) {
@@ -37,12 +50,7 @@ __device__ inline void count_selections(const RankCtx& ctx, int token0, int toke
     }
   }
   __syncthreads();
-  for (int i = threadIdx.x; i < own1 - own0; i += blockDim.x) {
-    const int e = shared.expert[i];
-    int slot = e >= 0 ? shared.before[e] : 0;
-    for (int j = 0; j < i; ++j) slot += shared.expert[j] == e;
-    shared.slot[i] = slot;
-  }
+  number_selections(own1 - own0, shared);
 }
 
 /// This rank's counts to every rank, itself included.
@@ -67,17 +75,9 @@ struct CountCells {
   __device__ bool ready(const RankCtx& ctx, int i) const {
     return static_cast<std::uint32_t>(cell[i] >> 32) == ctx.launch.epoch;
   }
-  /// `skip`: the source whose count needs no cell.
-  __device__ bool load_missing(const RankCtx& ctx, int e, int s0, int skip, int& awaited) {
-    const std::uint64_t* cells = ctx.mine<const std::uint64_t>(ctx.launch.offsets.count_cells) + e;
+  /// Whether the cells of sources from s0 on are of this epoch; `skip` is the source whose count needs none.
+  __device__ bool complete(const RankCtx& ctx, int s0, int skip, int& awaited) const {
     bool all = true;
-#pragma unroll
-    for (int i = 0; i < batch; ++i) {
-      const int s = s0 + i;
-      if (s >= ctx.launch.num_ranks || s == skip || ready(ctx, i)) continue;
-      cell[i] = ctx.launch.lost.has(s) ? static_cast<std::uint64_t>(ctx.launch.epoch) << 32
-                                       : load_cell(cells + s * ctx.launch.num_experts);
-    }
 #pragma unroll
     for (int i = 0; i < batch; ++i) {
       const int s = s0 + i;
@@ -86,6 +86,17 @@ struct CountCells {
       awaited = s;
     }
     return all;
+  }
+  /// Looks again for those of expert `e` that were not there yet.
+  __device__ void load_missing(const RankCtx& ctx, int e, int s0) {
+    const std::uint64_t* cells = ctx.mine<const std::uint64_t>(ctx.launch.offsets.count_cells) + e;
+#pragma unroll
+    for (int i = 0; i < batch; ++i) {
+      const int s = s0 + i;
+      if (s >= ctx.launch.num_ranks || ready(ctx, i)) continue;
+      cell[i] = ctx.launch.lost.has(s) ? static_cast<std::uint64_t>(ctx.launch.epoch) << 32
+                                       : load_cell(cells + s * ctx.launch.num_experts);
+    }
   }
   __device__ void clear() {
     for (std::uint64_t& c : cell) c = 0;
@@ -117,7 +128,11 @@ __device__ inline bool gather_counts(const RankCtx& ctx, DispatchShared& shared,
     for (int s0 = 0; s0 < launch.num_ranks; s0 += CountCells::batch) {
       if (s0 != 0 || e != static_cast<int>(threadIdx.x)) cells.clear();
       ok = wait_until(ctx, WaitKind::counts,
-                      [&](int& awaited) { return cells.load_missing(ctx, e, s0, skip, awaited); }) &&
+                      [&](int& awaited) {
+                        if (cells.complete(ctx, s0, skip, awaited)) return true;
+                        cells.load_missing(ctx, e, s0);
+                        return false;
+                      }) &&
            ok;
 #pragma unroll
       for (int i = 0; i < CountCells::batch; ++i) {
@@ -144,7 +159,7 @@ __device__ inline void scan_ranks(const RankCtx& ctx, DispatchShared& shared) {
   const int chunks = (experts + warp_size - 1) / warp_size;  // of a rank
   int* chunk_rows = shared.before;  // not needed any more; at least one expert a chunk
   for (int c = threadIdx.x / warp_size; c < chunks * ctx.launch.num_ranks; c += blockDim.x / warp_size) {
-    const int rank = c / chunks;
+    const int rank = chunks == 1 ? c : c / chunks;
     const int local = (c - rank * chunks) * warp_size + lane;
     const int e = rank * experts + local;
     const int count = local < experts ? shared.begin[e] : 0;
@@ -166,6 +181,7 @@ __device__ inline void scan_ranks(const RankCtx& ctx, DispatchShared& shared) {
     const int rank = e / experts;
     const int chunk = (e - rank * experts) / warp_size;
     int before = 0;
+#pragma unroll 1
     for (int c = 0; c < chunk; ++c) before += chunk_rows[rank * chunks + c];
     shared.begin[e] += before;
     shared.base[e] += before;
@@ -180,9 +196,11 @@ __device__ inline void write_metadata(const RankCtx& ctx, const DispatchShared& 
   int* expert_begin = ctx.mine<int>(launch.offsets.expert_begin);
   RowRange* ranges = ctx.mine<RowRange>(launch.offsets.source_ranges);
   // Counted from the last thread: the last warps have the least to send.
+#pragma unroll 1
   for (int i = blockDim.x - 1 - threadIdx.x; i < launch.experts_per_rank; i += blockDim.x) {
     int row = shared.begin[e0 + i];
     expert_begin[i] = row;
+#pragma unroll 1
     for (int s = 0; s < launch.num_ranks; ++s) {
       const int count = shared.incoming[i * launch.num_ranks + s];
       ranges[i * launch.num_ranks + s] = {row, count};

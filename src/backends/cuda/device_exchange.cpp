@@ -10,7 +10,7 @@
 namespace epskew::cuda {
 namespace {
 
-constexpr std::uint64_t delay_seed = 0x5eed;
+constexpr std::uint32_t delay_seed = 0x5eed;
 
 std::vector<int> all_ranks(int count) {
   std::vector<int> ranks(static_cast<std::size_t>(count));
@@ -133,9 +133,9 @@ Launch DeviceExchange::make_launch(const DevicePart& part, int batch, unsigned p
   const Batch& state = batches_[static_cast<std::size_t>(batch)];
   Launch launch{};
   launch.num_ranks = shape_.num_ranks;
-  launch.num_experts = shape_.num_experts;
-  launch.experts_per_rank = shape_.experts_per_rank();
-  launch.topk = shape_.topk;
+  launch.num_experts = Divisor(shape_.num_experts);
+  launch.experts_per_rank = Divisor(shape_.experts_per_rank());
+  launch.topk = Divisor(shape_.topk);
   launch.hidden = shape_.hidden;
   launch.max_tokens = shape_.max_tokens;
   launch.algorithms = plan_.algorithms;
@@ -193,10 +193,13 @@ void DeviceExchange::start(const DevicePart& part, Operation operation, int rank
   const LaunchSize& size = size_of(operation, arguments.phases, fused);
   const KernelFormats formats = kernel_formats();
   const bool flags = only_flags(operation, arguments.phases, formats);
-  arguments.blocks_per_rank = flags ? 1 : size.blocks;
+  arguments.blocks_per_rank = Divisor(flags ? 1 : size.blocks);
   arguments.own_tokens = size.own_tokens;
+  const int span = operation == Operation::dispatch ? dispatch_span : combine_span;
+  arguments.spans = Divisor((shape_.hidden + span - 1) / span);
   Grid grid;
-  grid.blocks = arguments.blocks_per_rank * ranks;
+  grid.blocks_per_rank = arguments.blocks_per_rank;
+  grid.ranks = ranks;
   grid.threads = flags ? warp_size : arguments.phases == phase_counts ? block_threads / 2 : block_threads;
   grid.shared_bytes = flags ? 0 : size.shared_bytes;
   grid.cooperative = fused && (ranks > 1 || waits_for_itself(operation, formats));

@@ -64,7 +64,7 @@ __device__ inline void signal_sent(const RankCtx& ctx) {
   for (int peer = threadIdx.x; peer < ctx.launch.num_ranks; peer += blockDim.x) {
     if ((!dedup && peer == ctx.rank) || ctx.launch.lost.has(peer)) continue;
     std::uint64_t* flags = ctx.theirs<std::uint64_t>(peer, ctx.launch.offsets.dispatch_flags);
-    add_flag(flags + ctx.rank * (flag_stride / sizeof(std::uint64_t)), share, ctx.launch.one_device);
+    add_flag(flags + ctx.rank, share, ctx.launch.one_device);
   }
 }
 
@@ -79,17 +79,21 @@ __device__ inline bool await_sent(const RankCtx& ctx) {
 }
 
 /// Counts (unless an earlier launch made them), final rows, data, signal.
-template <bool fp8, Carry carry>
+template <bool fp8, Carry carry, unsigned compiled>
 __device__ inline void dispatch_send(const RankCtx& ctx, int* memory) {
   const Launch& launch = ctx.launch;
   DispatchShared shared(memory, launch);
-  const Share share(ctx, dispatch_span);
-  const bool counts_here = (launch.phases & phase_counts) != 0;
-  // What does not depend on the counts is requested first.
+  const bool counts_here = (phases_of<compiled>(launch) & phase_counts) != 0;
+  // What does not depend on the counts is requested first, and before it what the final rows depend on.
+  CountCells cells;
+  if (counts_here) {
+    cells.clear();
+  } else {
+    cells.request(ctx);
+  }
+  const Share share(ctx);
   TokenPart part;
   part.load(ctx, share, share.items.first + static_cast<int>(threadIdx.x) / warp_size);
-  CountCells cells;
-  cells.clear();
   if (counts_here) {
     count_selections(ctx, share.token0, share.token1, shared);
     if constexpr (carry != Carry::rows) count_messages(ctx, share.token0, share.token1, shared);
@@ -97,7 +101,6 @@ __device__ inline void dispatch_send(const RankCtx& ctx, int* memory) {
     publish_counts(ctx, shared);
     if constexpr (carry != Carry::rows) publish_messages(ctx, shared);
   } else {
-    cells.request(ctx);
     load_numbers<carry>(ctx, share, shared);
   }
   if (!gather_counts(ctx, shared, cells, counts_here)) return;
@@ -110,12 +113,12 @@ __device__ inline void dispatch_send(const RankCtx& ctx, int* memory) {
   if (dedup || launch.num_ranks > 1) signal_sent<dedup>(ctx);
 }
 
-template <bool fp8, Carry carry>
+template <bool fp8, Carry carry, unsigned compiled>
 __device__ inline void dispatch(const RankCtx& ctx, int* memory) {
   constexpr bool dedup = carry == Carry::messages;
-  const unsigned phases = ctx.launch.phases;
+  const unsigned phases = phases_of<compiled>(ctx.launch);
   if ((phases & phase_send) != 0) {
-    dispatch_send<fp8, carry>(ctx, memory);
+    dispatch_send<fp8, carry, compiled>(ctx, memory);
   } else if ((phases & phase_counts) != 0) {
     dispatch_counts<carry>(ctx, memory);
   }

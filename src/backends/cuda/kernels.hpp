@@ -12,7 +12,8 @@ namespace epskew::cuda {
 
 /// How one launch is placed on the device.
 struct Grid {
-  int blocks = 1;                ///< all ranks of the launch together
+  int blocks_per_rank = 1;
+  int ranks = 1;
   int threads = block_threads;   ///< a block
   std::size_t shared_bytes = 0;  ///< dynamic, a block
   bool cooperative = false;  ///< ranks wait for each other inside the launch, so all blocks must be resident

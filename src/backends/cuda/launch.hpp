@@ -21,8 +21,35 @@ inline constexpr int combine_span = 256;
 /// Phases of one operation, as bits. `counts` is the part of dispatch_send that every rank must have done
 /// before any rank can finish the rest: the lockstep driver launches it apart.
 enum PhaseBits : unsigned { phase_counts = 1, phase_send = 2, phase_recv = 4 };
+/// Of a kernel that is compiled for all of them and does those that its launch names.
+inline constexpr unsigned any_phases = 0;
 
 enum class ScaleRule : int { exact, power_of_two, exponent_byte };
+
+/// A number that kernels divide by. They multiply by its reciprocal: a division takes some hundred cycles,
+/// and several would stand one behind the other before the first load.
+class Divisor {
+ public:
+  constexpr explicit Divisor(int value = 1) : value_(value), shift_(32) {
+    while (std::uint64_t{1} << (shift_ - 32) < static_cast<std::uint64_t>(value)) ++shift_;
+    const auto divisor = static_cast<std::uint64_t>(value);
+    // 2^shift / value, rounded up: below 2^33, and too large by so little that every n below 2^31 comes out
+    // right.
+    reciprocal_ = ((std::uint64_t{1} << shift_) + divisor - 1) / divisor;
+  }
+  constexpr operator int() const { return value_; }
+  /// For n from 0.
+  friend constexpr int operator/(int n, const Divisor& divisor) {
+    const auto wide = static_cast<std::uint64_t>(static_cast<std::uint32_t>(n));
+    return static_cast<int>(wide * divisor.reciprocal_ >> divisor.shift_);
+  }
+  friend constexpr int operator%(int n, const Divisor& divisor) { return n - n / divisor * divisor.value_; }
+
+ private:
+  int value_;
+  int shift_;
+  std::uint64_t reciprocal_ = 0;
+};
 
 /// A set of ranks.
 struct RankBits {
@@ -53,17 +80,18 @@ struct Peer {
 struct Launch {
   // Shape.
   int num_ranks;
-  int num_experts;
-  int experts_per_rank;
-  int topk;
+  Divisor num_experts;
+  Divisor experts_per_rank;
+  Divisor topk;
+  Divisor spans;  ///< of a token's channels that a warp handles at a time, dispatch_span or combine_span each
   int hidden;
   int max_tokens;  ///< M
   Algorithms algorithms;
   ScaleRule scale_rule;
   std::uint32_t encoded_stride;  ///< bytes of a LogFMT-10 row, its {min, max} words included
-  // This launch: ranks [first_rank, first_rank + grid / blocks_per_rank).
+  // This launch: ranks [first_rank, first_rank + gridDim.y).
   int first_rank;
-  int blocks_per_rank;
+  Divisor blocks_per_rank;  ///< gridDim.x
   unsigned phases;
   std::uint32_t epoch;  ///< 1, 2, … of this micro-batch
   RankBits lost;     ///< left out: not waited for, sent nothing, selections of their experts count as masked
@@ -73,7 +101,7 @@ struct Launch {
   /// afterwards.
   std::uint64_t flag_target;
   std::uint64_t timeout_ns;
-  std::uint64_t
+  std::uint32_t
       delay_seed;  ///< not 0: every block sleeps a random time before it publishes, signals and reads
   std::uint32_t delay_max_ns;
   ArenaOffsets offsets;

@@ -20,7 +20,7 @@ std::uint64_t scale_row_bytes(DispatchFormat format, int hidden) {
 
 std::uint64_t ArenaLayout::Region::take(std::uint64_t bytes) {
   const std::uint64_t offset = next;
-  next += (bytes + flag_stride - 1) / flag_stride * flag_stride;
+  next += (bytes + line_bytes - 1) / line_bytes * line_bytes;
   return offset;
 }
 
@@ -66,8 +66,8 @@ void ArenaLayout::carve_set(const ExchangeShape& shape, const ExchangeOptions& o
   const auto max_rows = static_cast<std::uint64_t>(shape.max_rows());
   place(set_, &ArenaOffsets::count_cells, 8 * ranks * static_cast<std::uint64_t>(shape.num_experts));
   place(set_, &ArenaOffsets::message_cells, algorithms_.headers() ? 8 * ranks : 0);
-  place(set_, &ArenaOffsets::dispatch_flags, flag_stride * ranks);
-  place(set_, &ArenaOffsets::combine_flags, flag_stride * ranks);
+  place(set_, &ArenaOffsets::dispatch_flags, 8 * ranks);
+  place(set_, &ArenaOffsets::combine_flags, 8 * ranks);
   flag_bytes_ = set_.next;
   place(set_, &ArenaOffsets::sent_rows, 4 * selections);
   place(set_, &ArenaOffsets::numbers, 4 * selections);

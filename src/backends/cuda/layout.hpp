@@ -17,8 +17,8 @@ namespace epskew::cuda {
 /// Per buffer set (D = 2·w of them), written by peers:
 ///   count_cells       u64 [R src][E]             {epoch:32 | count:32}, one writer each
 ///   message_cells     u64 [R src]                the same for messages; headers only
-///   dispatch_flags    u64 [R src], 128 B apart   arrivals, see Launch::flag_target
-///   combine_flags     u64 [R src], 128 B apart   epoch
+///   dispatch_flags    u64 [R src]                arrivals, see Launch::flag_target
+///   combine_flags     u64 [R src]                the same
 ///   source_tokens     i32 [max_rows]
 ///   scales            f32 [max_rows][H/128], or u8 for ue8m0; none for bf16
 ///   rows              [max_rows][row bytes]
@@ -67,7 +67,7 @@ struct ArenaOffsets {
   std::uint64_t combined = 0;
 };
 
-inline constexpr std::uint64_t flag_stride = 128;  ///< one flag a line: no two writers share one
+inline constexpr std::uint64_t line_bytes = 128;  ///< every region starts on a line
 
 /// Bytes set aside for one LogFMT-10 row: a slot of 256 bytes a scale group, since a group may travel as
 /// bf16, and a word {min, max} a group. Of a coded group 160 + 4 bytes are written and read.

@@ -103,12 +103,12 @@ struct MessagePart {
     return span * (dispatch_span / scale_group) + static_cast<int>(threadIdx.x) % 4;
   }
 
-  __device__ MessagePart(const RankCtx& ctx, const int* first, int spans, int item, int last)
+  __device__ MessagePart(const RankCtx& ctx, const int* first, int item, int last)
       : scale(0), slot(-1), source(0), span(0) {
     if (item >= last) return;
     const Launch& launch = ctx.launch;
-    const int index = item / spans;
-    span = item - index * spans;
+    const int index = item / launch.spans;
+    span = item - index * launch.spans;
     const ListedMessage message(ctx, first, index);
     slot = message.slot;
     source = message.source;
@@ -187,15 +187,14 @@ struct MessagePart {
 template <bool fp8>
 __device__ inline void expand_messages(const RankCtx& ctx, int* memory) {
   list_messages(ctx, memory);
-  const int spans = (ctx.launch.hidden + dispatch_span - 1) / dispatch_span;
-  const Items items = items_of_block(ctx, memory[ctx.launch.num_ranks] * spans);
+  const Items items = items_of_block(ctx, memory[ctx.launch.num_ranks] * ctx.launch.spans);
   const int warps = blockDim.x / warp_size;
   int item = items.first + static_cast<int>(threadIdx.x) / warp_size;
   if (item >= items.last) return;
-  MessagePart<fp8> part(ctx, memory, spans, item, items.last);
+  MessagePart<fp8> part(ctx, memory, item, items.last);
   Header header(ctx, part.slot);
   for (; item < items.last; item += warps) {
-    const MessagePart<fp8> next(ctx, memory, spans, item + warps, items.last);
+    const MessagePart<fp8> next(ctx, memory, item + warps, items.last);
     const Header next_header(ctx, next.slot);
     part.store(ctx, header);
     part = next;

@@ -12,10 +12,6 @@ namespace epskew::cuda {
 /// How the owner finds the results of its tokens.
 enum class Reduction { pull, coded, push, prereduce };
 
-__device__ inline int combine_spans(const Launch& launch) {
-  return (launch.hidden + combine_span - 1) / combine_span;
-}
-
 __device__ inline int received_rows(const RankCtx& ctx) {
   return ctx.mine<const int>(ctx.launch.offsets.expert_begin)[ctx.launch.experts_per_rank];
 }
@@ -27,17 +23,17 @@ __device__ inline const char* output_row(const RankCtx& ctx, std::uint64_t row, 
 /// Codes the rows this rank received, for peers to read.
 __device__ inline void encode_outputs(const RankCtx& ctx) {
   const Launch& launch = ctx.launch;
-  const int spans = combine_spans(launch);
+  const Divisor& spans = launch.spans;
   const Items items = items_of_block(ctx, received_rows(ctx) * spans);
   const int lane = threadIdx.x % warp_size;
   const int warps = blockDim.x / warp_size;
   for (int item = items.first + static_cast<int>(threadIdx.x) / warp_size; item < items.last; item += warps) {
-    const std::uint64_t row = item / spans;
-    const int channel = item % spans * combine_span + 8 * lane;
+    const int row = item / spans;
+    const int channel = (item - row * spans) * combine_span + 8 * lane;
     const uint4 values =
         channel < launch.hidden ? load_row(output_row(ctx, row, channel)) : make_uint4(0, 0, 0, 0);
-    logfmt_store(ctx.mine<char>(launch.offsets.encoded) + row * launch.encoded_stride, launch.hidden, channel,
-                 values);
+    logfmt_store(ctx.mine<char>(launch.offsets.encoded) + std::uint64_t{launch.encoded_stride} * row,
+                 launch.hidden, channel, values);
   }
 }
 
@@ -51,7 +47,7 @@ __device__ inline char* returned_row(const RankCtx& ctx, int owner, int token, i
 /// Every row to its owner's place for that selection.
 __device__ inline void push_outputs(const RankCtx& ctx) {
   const Launch& launch = ctx.launch;
-  const int spans = combine_spans(launch);
+  const Divisor& spans = launch.spans;
   const Items items = items_of_block(ctx, received_rows(ctx) * spans);
   const int lane = threadIdx.x % warp_size;
   const int warps = blockDim.x / warp_size;
@@ -91,7 +87,7 @@ __device__ inline void sum_message(const RankCtx& ctx, const Header& header, int
 __device__ inline void push_sums(const RankCtx& ctx, int* first) {
   const Launch& launch = ctx.launch;
   list_messages(ctx, first);
-  const int spans = combine_spans(launch);
+  const Divisor& spans = launch.spans;
   const int places = min(launch.topk, launch.num_ranks);
   const Items items = items_of_block(ctx, first[launch.num_ranks] * spans);
   const int lane = threadIdx.x % warp_size;

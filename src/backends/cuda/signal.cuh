@@ -48,8 +48,8 @@ __device__ inline std::uint64_t load_flag(const std::uint64_t* flag, bool local)
 struct RankCtx {
   const Launch& launch;
   int rank;
-  int block;       ///< of this rank
-  int num_blocks;  ///< of this rank
+  int block;                  ///< of this rank
+  const Divisor& num_blocks;  ///< of this rank
 
   template <class T>
   __device__ T* mine(std::uint64_t offset) const {
@@ -62,19 +62,27 @@ struct RankCtx {
   __device__ int num_tokens() const { return launch.peer[rank].tokens; }
 };
 
+/// The phases of this launch: those its kernel is compiled for, or (any_phases) those it was started with.
+template <unsigned compiled>
+__device__ inline unsigned phases_of(const Launch& launch) {
+  return compiled != any_phases ? compiled : launch.phases;
+}
+
 /// Repeats `ready(awaited)` until it holds; it names a rank it still waits for. False where time ran out or
 /// another wait of this process had given up: the caller then leaves the kernel by the ordinary way, so the
 /// context stays usable.
 template <class Ready>
 __device__ inline bool wait_until(const RankCtx& ctx, WaitKind kind, Ready ready) {
   int awaited = 0;
-  if (ready(awaited)) return true;
-  const std::uint64_t begin = now_ns();
+  std::uint64_t begin = 0;
+#pragma unroll 1  // one copy of `ready`: mostly it holds at once, and what follows it is not far away then
   for (unsigned tries = 1;; ++tries) {
     if (ready(awaited)) return true;
     if (tries % 64 != 0) continue;
     if (load_cell(ctx.launch.abort_word) != 0) return false;
-    if (now_ns() - begin > ctx.launch.timeout_ns) {
+    const std::uint64_t now = now_ns();
+    if (begin == 0) begin = now;
+    if (now - begin > ctx.launch.timeout_ns) {
       atomicCAS_system(reinterpret_cast<unsigned long long*>(ctx.launch.abort_word), 0ull,
                        static_cast<unsigned long long>(pack_abort(kind, ctx.rank, awaited)));
       return false;
@@ -84,8 +92,7 @@ __device__ inline bool wait_until(const RankCtx& ctx, WaitKind kind, Ready ready
 
 /// Waits until rank `source` has added a whole flag_unit for this operation to its flag at `flags`.
 __device__ inline bool await_flag(const RankCtx& ctx, std::uint64_t flags, int source, WaitKind kind) {
-  const std::uint64_t* flag =
-      ctx.mine<const std::uint64_t>(flags) + source * (flag_stride / sizeof(std::uint64_t));
+  const std::uint64_t* flag = ctx.mine<const std::uint64_t>(flags) + source;
   return wait_until(ctx, kind, [&](int& awaited) {
     awaited = source;
     return load_flag(flag, ctx.launch.one_device) >= ctx.launch.flag_target;
@@ -94,17 +101,19 @@ __device__ inline bool await_flag(const RankCtx& ctx, std::uint64_t flags, int s
 
 /// This block's share of flag_unit; the shares of a rank's blocks add up to it.
 __device__ inline std::uint64_t share_of_unit(const RankCtx& ctx) {
-  return flag_unit * (ctx.block + 1) / ctx.num_blocks - flag_unit * ctx.block / ctx.num_blocks;
+  constexpr int unit = static_cast<int>(flag_unit);
+  return static_cast<std::uint64_t>(unit * (ctx.block + 1) / ctx.num_blocks -
+                                    unit * ctx.block / ctx.num_blocks);
 }
 
 /// Test aid: a random pause of this block at point `point` of the launch.
 __device__ inline void maybe_delay(const RankCtx& ctx, unsigned point) {
-  if (ctx.launch.delay_seed == 0) return;
-  std::uint64_t h = ctx.launch.delay_seed +
-                    0x9e3779b97f4a7c15ull * (point + 8ull * (ctx.launch.epoch + 1) + 1024ull * blockIdx.x);
-  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ull;
-  h = (h ^ (h >> 27)) * 0x94d049bb133111ebull;
-  const std::uint64_t pause = (h >> 32) % (ctx.launch.delay_max_ns + 1ull);
+  if (__builtin_expect(ctx.launch.delay_seed == 0, 1)) return;
+  std::uint32_t h = ctx.launch.delay_seed + 0x9e3779b9u * (point + 8u * (ctx.launch.epoch + 1)) +
+                    0x85ebca6bu * static_cast<std::uint32_t>(ctx.rank << 16 | ctx.block);
+  h = (h ^ (h >> 16)) * 0x7feb352du;
+  h = (h ^ (h >> 15)) * 0x846ca68bu;
+  const std::uint32_t pause = __umulhi(h ^ (h >> 16), ctx.launch.delay_max_ns + 1u);
   const std::uint64_t begin = now_ns();
   while (now_ns() - begin < pause) __nanosleep(200);
 }
@@ -125,14 +134,13 @@ __device__ inline Items items_of_block(const RankCtx& ctx, int total) {
 /// A block's share of the work: items are (token, span of channels); tokens [token0, token1) are those it
 /// touches.
 struct Share {
-  int spans;
+  const Divisor& spans;
   Items items;
   int token0;
   int token1;
 
-  __device__ Share(const RankCtx& ctx, int channels_per_span) {
-    spans = (ctx.launch.hidden + channels_per_span - 1) / channels_per_span;
-    items = items_of_block(ctx, ctx.num_tokens() * spans);
+  __device__ explicit Share(const RankCtx& ctx)
+      : spans(ctx.launch.spans), items(items_of_block(ctx, ctx.num_tokens() * spans)) {
     token0 = items.first / spans;
     token1 = items.last > items.first ? (items.last - 1) / spans + 1 : token0;
   }
