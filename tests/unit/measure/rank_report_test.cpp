@@ -92,5 +92,15 @@ TEST(Merge, RefusesReportsThatDoNotFitTogether) {
   EXPECT_THROW(merge({one, unmeasured}, 2), EnvironmentError);
 }
 
+// Where nothing was measured no gap in the samples gives it away.
+TEST(Merge, EveryRankReportsOnce) {
+  const RankReport first = report_of({0});
+
+  EXPECT_THROW(merge({first}, 2), EnvironmentError);
+  EXPECT_THROW(merge({first, first}, 2), EnvironmentError);
+  EXPECT_THROW(merge({first, report_of({2})}, 2), EnvironmentError);
+  EXPECT_NO_THROW(merge({report_of({1}), first}, 2));
+}
+
 }  // namespace
 }  // namespace epskew

@@ -117,6 +117,17 @@ TEST(SkewInNodes, NodesAreEqualAndEachHasOneHotRank) {
   EXPECT_EQ(workload.distribution, "skew-in-nodes");
 }
 
+TEST(SkewInNodes, AFixedHotRankIsTheHotOneOfItsNode) {
+  for (const int rank : {8, 13, 15}) {
+    WorkloadSpec spec = preset(Pattern::skew_in_nodes, 2.5);
+    spec.hot_rank = rank;
+
+    const std::vector<std::int64_t> ranks = rank_loads(generate(spec));
+
+    EXPECT_EQ(ranks[static_cast<std::size_t>(rank)], std::llround(2.5 * 502));
+  }
+}
+
 TEST(SkewInNodes, ItsBoundIsReachedAndNothingAbove) {
   const double bound = generate(preset(Pattern::skew_in_nodes, 1.0)).feasible_max;
 
