@@ -8,6 +8,12 @@
 #include "backends/mpi/received.hpp"
 
 namespace epskew::mpi {
+namespace {
+
+/// Enough that the next is ready when one has left.
+constexpr std::size_t parts_under_way = 3;
+
+}  // namespace
 
 NodeRelay::NodeRelay(const ExchangeShape& shape, const WireRow& wire, const NodeBatch& batch, int rank)
     : layout_(shape, wire.stride),
@@ -107,23 +113,18 @@ void NodeRelay::store(Source& source) {
 }
 
 void NodeRelay::return_results() {
-  std::size_t most_parts = 0;
   for (Source& source : sources_) {
     grow(source.results, source.places.size() * batch_.result_row->capacity);
     source.parts = batch_.result_row->parts(source.places.size());
-    source.returning.assign(source.parts.size(), MPI_REQUEST_NULL);
-    most_parts = std::max(most_parts, source.parts.size());
+    source.returning.clear();
+    source.num_left = 0;
   }
-  for (std::size_t part = 0; part < most_parts; ++part) {
-    for (Source& source : sources_) {
-      if (part < source.parts.size()) return_part(source, part);
-    }
-  }
+  done();
 }
 
-void NodeRelay::return_part(Source& source, std::size_t part) {
+void NodeRelay::return_next_part(Source& source) {
   const ResultRow& format = *batch_.result_row;
-  const auto [first, count] = source.parts[part];
+  const auto [first, count] = source.parts[source.returning.size()];
   std::byte* const begin = source.results.data() + first * format.capacity;
   std::byte* out = begin;
   for (std::size_t i = first; i < first + count; ++i) {
@@ -134,19 +135,27 @@ void NodeRelay::return_part(Source& source, std::size_t part) {
   }
   const auto lines = static_cast<std::size_t>(out - begin) / BlockLayout::line;
   check(MPI_Isend(begin, static_cast<int>(lines), line_type_, source.rank, tags_.results, batch_.comm,
-                  &source.returning[part]),
+                  &source.returning.emplace_back(MPI_REQUEST_NULL)),
         "MPI_Isend");
+}
+
+/// All parts at once would share the link, and the first would arrive with the last.
+bool NodeRelay::keep_returning(Source& source) {
+  while (source.num_left < source.returning.size()) {
+    int sent = 0;
+    check(MPI_Test(&source.returning[source.num_left], &sent, MPI_STATUS_IGNORE), "MPI_Test");
+    if (sent == 0) break;
+    ++source.num_left;
+  }
+  while (source.returning.size() < std::min(source.parts.size(), source.num_left + parts_under_way)) {
+    return_next_part(source);
+  }
+  return source.num_left == source.parts.size();
 }
 
 bool NodeRelay::done() {
   bool all = true;
-  for (Source& source : sources_) {
-    int sent = 0;
-    check(MPI_Testall(static_cast<int>(source.returning.size()), source.returning.data(), &sent,
-                      MPI_STATUSES_IGNORE),
-          "MPI_Testall");
-    all = all && sent != 0;
-  }
+  for (Source& source : sources_) all = keep_returning(source) && all;
   return all;
 }
 

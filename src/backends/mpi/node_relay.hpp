@@ -51,7 +51,7 @@ class NodeRelay {
   bool pass_blocks();
   /// Starts returning all results; every rank of the node must be ready.
   void return_results();
-  /// True once what was returned has left.
+  /// Goes on returning them. True once all have left.
   bool done();
   bool has_sources() const { return !sources_.empty(); }
   std::int64_t bytes() const;
@@ -74,10 +74,12 @@ class NodeRelay {
     std::vector<Place> places;  ///< of the source's selections here, in its order
     std::vector<std::byte> results;
     std::vector<ResultRow::Part> parts;  ///< of `places`
-    std::vector<MPI_Request> returning;  ///< [parts]
+    std::vector<MPI_Request> returning;  ///< [parts that have been started]
+    std::size_t num_left = 0;            ///< parts that have left, in order
   };
   static bool arrived(Source& source);
-  void return_part(Source& source, std::size_t part);
+  void return_next_part(Source& source);
+  bool keep_returning(Source& source);
   void expect_block(Source& source);
   void store(Source& source);
 
