@@ -17,7 +17,7 @@ void require_launched(const ExchangeShape& shape) {
   // A simulated rank knows its job only from MPI itself.
   auto process = launched_process();
   if (mpi::is_simulated)
-    process = {mpi::Library::instance().rank(), mpi::Library::instance().size(), "SMPI", {}};
+    process = {mpi::Library::instance().rank(), mpi::Library::instance().size(), "SMPI", {}, {}, {}};
   if (!process) {
     throw UsageError(
         fmt::format("--backend mpi needs an MPI launcher (this process was started without one); start "
