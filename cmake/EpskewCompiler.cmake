@@ -7,7 +7,7 @@ target_compile_options(epskew_compiler INTERFACE
 if(EPSKEW_CONTRACTS)
   target_compile_definitions(epskew_compiler INTERFACE EPSKEW_CONTRACTS=1)
 endif()
-if(EPSKEW_SELF_CONTAINED)
+if(EPSKEW_STATIC_LIBRARIES)
   target_link_options(epskew_compiler INTERFACE -static-libstdc++ -Wl,--gc-sections)
 endif()
 if(EPSKEW_SANITIZE)

@@ -10,11 +10,14 @@ find_path(EPSKEW_VEGA_DIR vega-view.min.js PATHS /usr/share/javascript/vega REQU
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 pkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)
-if(EPSKEW_SELF_CONTAINED)
+if(EPSKEW_STATIC_LIBRARIES)
   find_library(EPSKEW_HWLOC_ARCHIVE NAMES libhwloc.a REQUIRED)
   find_library(EPSKEW_UDEV NAMES libudev.so.1 REQUIRED)  # what that archive needs; every distribution has it
   set_target_properties(PkgConfig::HWLOC PROPERTIES INTERFACE_LINK_LIBRARIES "${EPSKEW_HWLOC_ARCHIVE};${EPSKEW_UDEV}")
-  set_target_properties(PkgConfig::HWY PROPERTIES INTERFACE_LINK_LIBRARIES "")  # see exchange/highway_targets.cpp
+  if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+    set(EPSKEW_OWN_HIGHWAY_TARGETS ON)  # in place of the library, see exchange/highway_targets.cpp
+    set_target_properties(PkgConfig::HWY PROPERTIES INTERFACE_LINK_LIBRARIES "")
+  endif()
 endif()
 
 add_library(epskew_third_party INTERFACE)

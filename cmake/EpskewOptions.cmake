@@ -1,13 +1,17 @@
 # What a user of the build can choose. AUTO means: use it where it is found.
 option(EPSKEW_BUILD_TESTS "Build the test suite (needs GoogleTest and RapidCheck)" ${PROJECT_IS_TOP_LEVEL})
 option(EPSKEW_BUILD_BENCH "Build the benchmarks of our own hot paths and the peer programs" OFF)
-option(EPSKEW_SELF_CONTAINED "Link nothing that another distribution may lack (fmt, hwloc and libstdc++ compiled in, no MPI), for a program that is carried to other machines" OFF)
+option(EPSKEW_SELF_CONTAINED "Link nothing that another distribution may lack (fmt, and in a program hwloc and libstdc++, compiled in; no MPI), to be carried to other machines" OFF)
 option(EPSKEW_CONTRACTS "Check internal contracts (EPSKEW_EXPECT, EPSKEW_ASSERT) at run time" OFF)
 set(EPSKEW_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize= (address,undefined or thread)")
 set(EPSKEW_ENABLE_MPI AUTO CACHE STRING "The MPI backend and peers: AUTO, ON or OFF")
 set(EPSKEW_MPI "" CACHE STRING "Which MPI where several are installed: openmpi or mpich (its mpicxx.NAME and mpiexec.NAME), smpi (SimGrid's simulator); empty: the system's")
 set(EPSKEW_ENABLE_CUDA AUTO CACHE STRING "The CUDA backend: AUTO, ON or OFF")
 set(EPSKEW_ENABLE_PYTHON OFF CACHE STRING "The Python package's compiled module: AUTO, ON or OFF")
+# A Python module is shared code, which Debian's static libraries are not made for; a wheel brings its libraries along (tools/wheel).
+if(EPSKEW_SELF_CONTAINED AND EPSKEW_ENABLE_PYTHON STREQUAL "OFF")
+  set(EPSKEW_STATIC_LIBRARIES ON)
+endif()
 set_property(CACHE EPSKEW_ENABLE_MPI EPSKEW_ENABLE_CUDA EPSKEW_ENABLE_PYTHON PROPERTY STRINGS AUTO ON OFF)
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)

@@ -30,7 +30,8 @@ enum class ScaleRule : int { exact, power_of_two, exponent_byte };
 /// and several would stand one behind the other before the first load.
 class Divisor {
  public:
-  constexpr explicit Divisor(int value = 1) : value_(value), shift_(32) {
+  constexpr Divisor() : Divisor(1) {}
+  constexpr explicit Divisor(int value) : value_(value), shift_(32) {
     while (std::uint64_t{1} << (shift_ - 32) < static_cast<std::uint64_t>(value)) ++shift_;
     const auto divisor = static_cast<std::uint64_t>(value);
     // 2^shift / value, rounded up: below 2^33, and too large by so little that every n below 2^31 comes out
