@@ -65,6 +65,11 @@ class PeakMemory:
         return own + sum(self._of(child) for child in children)
 
 
+def folded_from(args, ranks):
+    """Allocations of so many bytes and more hold rows: no list that a routing needs has 16 bytes for each selection."""
+    return max(2**20, 16 * ranks * args.num_tokens * args.num_topk)
+
+
 def simulate(args, xml, name, ranks, arguments, folded):
     """(record, seconds of processor time that the simulation took, its peak memory in bytes)."""
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +80,7 @@ def simulate(args, xml, name, ranks, arguments, folded):
                    *[f"--cfg={item}" for item in CONFIG], "--log=root.thres:error",
                    args.build / "apps/epskew/epskew", "bench", "--backend", "mpi", "--num-processes", ranks, "--no-flush",
                    "--passes", 1, "--warmup", 0, "--timeout", 86400, *arguments, "--json", folder / "result.json"]
-        environment = {**os.environ, "EPSKEW_PLATFORM": name, **({"EPSKEW_FOLD_PAYLOAD": "1"} if folded else {})}
+        environment = {**os.environ, "EPSKEW_PLATFORM": name, **({"EPSKEW_FOLD_PAYLOAD": str(folded_from(args, ranks))} if folded else {})}
         before = os.times()
         with subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               env=environment, cwd=folder) as process:

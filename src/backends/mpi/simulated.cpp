@@ -5,10 +5,12 @@
 #include <simgrid/version.h>
 #include <smpi/smpi.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <new>
 #include <set>
 
@@ -16,13 +18,22 @@
 
 namespace {
 
-/// Allocations from here on are payload: no list of counts or indices of a routing that is simulated is as
-/// long.
-constexpr std::size_t folded_from = std::size_t{1} << 20;
+constexpr std::size_t never = std::numeric_limits<std::size_t>::max();
+
+/// Allocations of so many bytes and more are payload. Whoever starts the simulation says it, since it must be
+/// more than any list of counts or indices of the routing takes: 1 MiB is enough up to 64 ranks of the
+/// default shape.
+std::size_t folded_from() {
+  static const std::size_t bytes = [] {
+    const char* given = std::getenv("EPSKEW_FOLD_PAYLOAD");
+    if (given == nullptr) return never;
+    return std::max(std::size_t{1} << 20, std::size_t{std::strtoull(given, nullptr, 10)});
+  }();
+  return bytes;
+}
 
 bool folds() {
-  static const bool folds = std::getenv("EPSKEW_FOLD_PAYLOAD") != nullptr;
-  return folds;
+  return folded_from() != never;
 }
 
 /// What this rank has folded; never destroyed, as memory is given back until the very end.
@@ -36,7 +47,7 @@ std::set<void*>& folded() {
 /// Folding: all rows of all ranks lie on the same few pages. Sizes, counts and times stay right, contents do
 /// not.
 void* operator new(std::size_t bytes) {
-  const bool fold = bytes >= folded_from && folds();
+  const bool fold = bytes >= folded_from();
   void* memory = fold ? SMPI_SHARED_MALLOC(bytes) : std::malloc(bytes == 0 ? 1 : bytes);
   if (memory == nullptr) throw std::bad_alloc();
   if (fold) folded().insert(memory);
