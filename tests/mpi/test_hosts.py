@@ -76,9 +76,9 @@ class SeveralHosts(unittest.TestCase):
             sent = net.sent_bytes(1)
         link = record["topology"]["links"][0]
 
-        # Other work on the machine can make a link look slower than it is, never faster. The bucket lets a short burst
-        # through at full speed.
-        self.assertLess(link["gb_per_s"], 0.0125 * 1.1)
+        # Other work on the machine can make a link look slower than it is. What the bucket lets through at full speed makes
+        # it look a little faster; without the limit it would be a hundred times as fast.
+        self.assertLess(link["gb_per_s"], 0.0125 * 2)
         self.assertGreater(link["gb_per_s"], 0)
         # What was timed went over that link: three messages of the probe at least.
         self.assertGreater(sent, 3 * (64 << 10))
