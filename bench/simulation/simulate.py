@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Simulated runs of the MPI backend by SimGrid's SMPI: more ranks than there are machines.
 
-    bench/simulation/simulate.py scale --ranks 64 128 256 --results bench/results
+    bench/simulation/simulate.py scale --ranks 8 16 64 --results bench/results
+    bench/simulation/simulate.py scale --schedule pairwise --ranks 64 128 256 --results bench/results
     bench/simulation/simulate.py validate --results bench/results     (needs root: network namespaces)
 
 The program is build/smpi/apps/epskew/epskew, the same sources built with -DEPSKEW_MPI=smpi. `scale` describes nodes of eight GPUs
@@ -32,6 +33,10 @@ CONFIG = ["smpi/simulate-computation:no", "smpi/wtime:1e-7", "smpi/test:1e-7", "
           "smpi/bw-factor:0:1.0", "smpi/lat-factor:0:1.0", "network/crosstraffic:no", "network/weight-S:0",
           # No copy of a short message is kept for its receiver: with hundreds of ranks nearly all are short.
           "smpi/send-is-detached-thresh:0"]
+# How everyone's messages to everyone go out: all together, which costs the simulator a computation over R² flows at each of
+# their ends, or to the next neighbour first, then to the one after it, as Open MPI's and MPICH's pairwise algorithms do.
+SCHEDULES = {"together": ["smpi/alltoall:basic_linear", "smpi/alltoallv:ompi_basic_linear"],
+             "pairwise": ["smpi/alltoall:ring", "smpi/alltoallv:ring"]}
 # What Ethernet, IP and TCP leave of a link's rate to full frames: 1448 of 1514 bytes, which is what tc's token bucket counts.
 TCP_SHARE = 1448 / 1514
 PHASES = ("dispatch", "combine", "dispatch_combine")
@@ -77,7 +82,7 @@ def simulate(args, xml, name, ranks, arguments, folded):
         (folder / "platform.xml").write_text(xml)
         (folder / "hosts").write_text("".join(f"rank-{rank}\n" for rank in range(ranks)))
         command = ["smpirun", "-np", ranks, "-hostfile", folder / "hosts", "-platform", folder / "platform.xml",
-                   *[f"--cfg={item}" for item in CONFIG], "--log=root.thres:error",
+                   *[f"--cfg={item}" for item in [*CONFIG, *SCHEDULES[args.schedule]]], "--log=root.thres:error",
                    args.build / "apps/epskew/epskew", "bench", "--backend", "mpi", "--num-processes", ranks, "--no-flush",
                    "--passes", 1, "--warmup", 0, "--timeout", 86400, *arguments, "--json", folder / "result.json"]
         environment = {**os.environ, "EPSKEW_PLATFORM": name, **({"EPSKEW_FOLD_PAYLOAD": str(folded_from(args, ranks))} if folded else {})}
@@ -105,9 +110,10 @@ def scale(args):
         shape = ["--num-tokens", args.num_tokens, "--hidden", args.hidden, "--num-topk", args.num_topk, "--num-experts",
                  args.num_experts, "--ranks-per-node", machines.GPUS_PER_NODE, "--iterations", args.iterations,
                  "--imbalance-factors", ",".join(map(str, args.imbalance_factors))]
-        name = f"{ranks // machines.GPUS_PER_NODE} nodes of {machines.GPUS_PER_NODE} GPUs, NVLink 450 GB/s, rails of 400 Gb/s"
+        name = f"{ranks // machines.GPUS_PER_NODE} nodes of {machines.GPUS_PER_NODE} GPUs, NVLink 450 GB/s, rails of 400 Gb/s; messages " \
+               f"{args.schedule}"
         record, seconds, peak = simulate(args, machines.gpus(ranks), name, ranks, shape, folded=True)
-        (args.results / f"simulated_ep{ranks}.json").write_text(json.dumps(record) + "\n")
+        (args.results / f"simulated_{'pairwise_' if args.schedule == 'pairwise' else ''}ep{ranks}.json").write_text(json.dumps(record) + "\n")
         balanced = next(slowest(r, "dispatch_combine") for r in record["rounds"] if r["target_factor"] == 1.0)
         for measured in record["rounds"]:
             times = [slowest(measured, phase) for phase in PHASES]
@@ -161,6 +167,8 @@ def parse_args():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/smpi")
     parser.add_argument("--real-build", type=pathlib.Path, default=ROOT / "build/release")
     parser.add_argument("--ranks", nargs="+", type=int, default=[64, 128, 256])
+    parser.add_argument("--schedule", choices=list(SCHEDULES), default="together",
+                        help="pairwise for more than 64 ranks, for which together takes long [together]")
     parser.add_argument("--hosts", type=int, default=4)
     parser.add_argument("--mbit", type=int, default=200)
     parser.add_argument("--imbalance-factors", nargs="+", type=float, default=[1.0, 2.0, 3.0])

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backends/mpi/datatype.hpp"
+#include "backends/mpi/simulated.hpp"
 
 namespace epskew::mpi {
 AlltoallvExchange::AlltoallvExchange(const Setting& setting)
@@ -17,6 +18,29 @@ AlltoallvExchange::AlltoallvExchange(const Setting& setting)
 AlltoallvExchange::~AlltoallvExchange() {
   MPI_Type_free(&message_type_);
   MPI_Type_free(&line_type_);
+}
+
+// The simulator knows one schedule for the calls that return at once, all messages on their way together,
+// which takes it hours for hundreds of ranks. For the blocking calls it has the schedules of MPI libraries.
+void AlltoallvExchange::start_alltoall(const void* to, void* from, int ints, MPI_Request& request) const {
+  if (is_simulated) {
+    return check(MPI_Alltoall(to, ints, MPI_INT, from, ints, MPI_INT, comm()), "MPI_Alltoall");
+  }
+  check(MPI_Ialltoall(to, ints, MPI_INT, from, ints, MPI_INT, comm(), &request), "MPI_Ialltoall");
+}
+
+void AlltoallvExchange::start_alltoallv(const Side& to, const Side& from, MPI_Datatype type,
+                                        MPI_Request& request) const {
+  const Blocks& sent = to.blocks;
+  const Blocks& received = from.blocks;
+  if (is_simulated) {
+    return check(MPI_Alltoallv(to.data, sent.count.data(), sent.begin.data(), type, from.data,
+                               received.count.data(), received.begin.data(), type, comm()),
+                 "MPI_Alltoallv");
+  }
+  check(MPI_Ialltoallv(to.data, sent.count.data(), sent.begin.data(), type, from.data, received.count.data(),
+                       received.begin.data(), type, comm(), &request),
+        "MPI_Ialltoallv");
 }
 
 AlltoallvExchange::Blocks AlltoallvExchange::blocks_of(const std::vector<std::int32_t>& counts) const {
@@ -46,18 +70,14 @@ void AlltoallvExchange::dispatch_send(int batch) {
   for (int expert = 0; expert < shape().num_experts; ++expert) {
     state.sent[static_cast<std::size_t>(expert)] = state.order.count(expert);
   }
-  check(MPI_Ialltoall(state.sent.data(), experts, MPI_INT32_T, state.arriving.data(), experts, MPI_INT32_T,
-                      comm(), &state.request),
-        "MPI_Ialltoall");
+  start_alltoall(state.sent.data(), state.arriving.data(), experts, state.request);
   pack(state, batch);
   control().wait(state.request);
   state.to = blocks_of(state.sent);
   state.from = blocks_of(state.arriving);
   grow(state.receive_buffer, static_cast<std::size_t>(state.from.total()) * message_bytes());
-  check(MPI_Ialltoallv(state.send_buffer.data(), state.to.count.data(), state.to.begin.data(), message_type_,
-                       state.receive_buffer.data(), state.from.count.data(), state.from.begin.data(),
-                       message_type_, comm(), &state.request),
-        "MPI_Ialltoallv");
+  start_alltoallv({state.send_buffer.data(), state.to}, {state.receive_buffer.data(), state.from},
+                  message_type_, state.request);
 }
 
 /// Converts every token once, at its first selection; the others are copies.
@@ -130,9 +150,7 @@ void AlltoallvExchange::agree_on_lines(Batch& state) {
   if (!result_row().is_coded()) {
     for (int& rows : lines) rows *= static_cast<int>(result_row().capacity / ResultRow::line);
   } else {
-    check(MPI_Ialltoall(state.results_to.count.data(), 1, MPI_INT, lines.data(), 1, MPI_INT, comm(),
-                        &state.request),
-          "MPI_Ialltoall");
+    start_alltoall(state.results_to.count.data(), lines.data(), 1, state.request);
     control().wait(state.request);
   }
   state.results_from = one_behind_the_other(std::move(lines));
@@ -144,10 +162,8 @@ void AlltoallvExchange::combine_send(int batch) {
   pack_results(state);
   agree_on_lines(state);
   grow(state.returned, static_cast<std::size_t>(state.results_from.total()) * ResultRow::line);
-  check(MPI_Ialltoallv(state.results.data(), state.results_to.count.data(), state.results_to.begin.data(),
-                       line_type_, state.returned.data(), state.results_from.count.data(),
-                       state.results_from.begin.data(), line_type_, comm(), &state.request),
-        "MPI_Ialltoallv");
+  start_alltoallv({state.results.data(), state.results_to}, {state.returned.data(), state.results_from},
+                  line_type_, state.request);
 }
 
 void AlltoallvExchange::combine_recv(int batch) {

@@ -42,6 +42,13 @@ class AlltoallvExchange final : public MpiExchange {
     MPI_Request request = MPI_REQUEST_NULL;
   };
   Batch& at(int batch) { return batches_[static_cast<std::size_t>(batch)]; }
+  /// One end of an exchange of everyone with everyone.
+  struct Side {
+    std::byte* data;
+    const Blocks& blocks;
+  };
+  void start_alltoallv(const Side& to, const Side& from, MPI_Datatype type, MPI_Request& request) const;
+  void start_alltoall(const void* to, void* from, int ints, MPI_Request& request) const;
   Blocks blocks_of(const std::vector<std::int32_t>& counts) const;
   static Blocks one_behind_the_other(std::vector<int> counts);
   void pack_results(Batch& state);
