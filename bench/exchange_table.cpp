@@ -114,6 +114,10 @@ double pair_us(const Row& row) {
   return median_of(row, [](const Block& block) { return block.times.pair_us; });
 }
 
+double over_floor(const Row& row) {
+  return median_of(row, [](const Block& block) { return block.times.pair_us / block.floor.us; });
+}
+
 Row measure_row(Machine& machine, const RoutingTable& table, const ExchangeShape& shape,
                 const ExchangeOptions& options, int iterations) {
   constexpr int blocks = 5;
@@ -138,10 +142,14 @@ void print_row(const std::string& what, const Row& row) {
       row.begin(), row.end(), [&](const Block& a, const Block& b) { return ratio(a) < ratio(b); });
   const auto value = [&](auto member) { return median_of(row, member); };
   fmt::print(
-      "| {} | {:.0f} | {:.0f} | {:.0f} | {:.1f} | {:.0f} | {:.2f} ({:.2f} to {:.2f}) | {:.0f} | {:.2f} |\n",
+      "| {} | {:.0f} | {:.0f} | {:.0f} | {:.1f} | {:.1f} | {:.1f} | {:.0f} | {:.2f} ({:.2f} to {:.2f}) | "
+      "{:.0f} "
+      "| {:.2f} |\n",
       what, value([](const Block& block) { return block.times.dispatch_us; }),
       value([](const Block& block) { return block.times.combine_us; }), pair_us(row),
       value([](const Block& block) { return block.rates.copy / 1e9; }),
+      value([](const Block& block) { return block.rates.load / 1e9; }),
+      value([](const Block& block) { return block.rates.store / 1e9; }),
       value([](const Block& block) { return block.floor.us; }), value(ratio), ratio(*least), ratio(*most),
       value([](const Block& block) { return block.floor.by_direction_us; }),
       value([](const Block& block) { return block.times.pair_us / block.floor.by_direction_us; }));
@@ -150,8 +158,9 @@ void print_row(const std::string& what, const Row& row) {
 
 void print_header(const char* what) {
   fmt::print(
-      "\n| {} | dispatch us | combine us | pair us | copy GB/s | floor us | pair / floor (blocks) | floor by "
-      "direction us | pair / that |\n|---|---|---|---|---|---|---|---|---|\n",
+      "\n| {} | dispatch us | combine us | pair us | copy GB/s | load GB/s | store GB/s | floor us | pair / "
+      "floor "
+      "(blocks) | floor by direction us | pair / that |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
       what);
 }
 
@@ -159,16 +168,16 @@ void print_header(const char* what) {
 void print_routings(Machine& machine, const ExchangeShape& shape, int iterations) {
   print_header("routing, format");
   for (const DispatchFormat format : {DispatchFormat::fp8, DispatchFormat::bf16}) {
-    double balanced = 0;
+    double balanced = 0;  // over its floor: rows lie seconds apart, and the memory's speed changes in between
     for (const double factor : {0.0, 1.0, 2.0, 3.0}) {
       ExchangeOptions options;
       options.dispatch = format;
       const Row row = measure_row(machine, make_routing(shape, factor), shape, options, iterations);
-      if (factor == 1.0) balanced = pair_us(row);
+      if (factor == 1.0) balanced = over_floor(row);
       print_row(fmt::format("{}, {}", name_of_routing(factor), name_of(format)), row);
-      if (factor == 3.0)
-        fmt::print("| cost of imbalance at 3.0, {} | | | {:.3f} | | | | | |\n", name_of(format),
-                   pair_us(row) / balanced);
+      if (factor >= 2.0)
+        fmt::print("| ratio to 1.0, both over their floors: {}, {} | | | | | | | | {:.2f} | | |\n",
+                   name_of_routing(factor), name_of(format), over_floor(row) / balanced);
     }
   }
 }
@@ -208,10 +217,11 @@ void print_variants(Machine& machine, const ExchangeShape& shape, int iterations
 }
 
 /// Few bytes: what the waiting costs.
-void print_small(Machine& machine, int iterations) {
+void print_small(int threads, int iterations) {
   ExchangeShape shape;
   shape.max_tokens = 8;
   shape.hidden = 2048;
+  Machine machine(threads, shape);  // the rates of cast and reduction are by tokens of this size
   const double barrier = barrier_us(shape);
   const Row row = measure_row(machine, make_routing(shape, 0), shape, ExchangeOptions{}, iterations);
   const double floor = median_of(row, [](const Block& block) { return block.floor.us; });
@@ -241,5 +251,5 @@ int main(int argc, char** argv) {
       iterations);
   print_routings(machine, shape, iterations);
   print_variants(machine, shape, iterations);
-  print_small(machine, 5 * iterations);
+  print_small(threads, 5 * iterations);
 }

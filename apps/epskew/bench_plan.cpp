@@ -201,7 +201,8 @@ BenchPlan plan_of(const BenchFlags& flags, const std::vector<std::string>& argv)
   plan.round.seed = flags.workload.seed;
   plan.link_gb_per_s = link_bandwidth_of(flags);
   plan.hidden = checked_hidden(flags.workload);
-  if (flags.workload.ranks_per_node) plan.ranks_per_node = static_cast<int>(*flags.workload.ranks_per_node);
+  if (flags.workload.ranks_per_node)
+    plan.ranks_per_node = checked_count(*flags.workload.ranks_per_node, 1, "--ranks-per-node");
   refuse_flags_without_trace(flags.trace);
   if (flags.trace.trace.empty()) {
     plan_generated(flags, bench);

@@ -75,6 +75,7 @@ void refuse_generator_flags(const WorkloadFlags& workload) {
   refuse(workload.law_level.has_value(), "--law-level");
   refuse(workload.pattern != "none", "--pattern");
   refuse(workload.hot_rank.has_value(), "--hot-rank");
+  refuse(workload.imbalance_level != "rank", "--imbalance-level");
   refuse(workload.sampling != "exact", "--sampling");
   refuse(workload.num_masked.has_value(), "--num-masked");
   refuse(!workload.matrix.empty(), "--matrix");

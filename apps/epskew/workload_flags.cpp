@@ -343,6 +343,7 @@ void refuse_unused_law_flags(const WorkloadFlags& flags, bool has_factor) {
   refuse_without(flags.distribution.has_value(), "--distribution", partner);
   refuse_without(flags.law_level.has_value(), "--law-level", partner);
   refuse_without(flags.sampling != "exact", "--sampling", partner);
+  refuse_without(flags.imbalance_level != "rank", "--imbalance-level", partner);
   refuse_without(flags.placement.has_value(), "--placement", partner);
   refuse_without(flags.hot_rank.has_value(), "--hot-rank", partner);
 }

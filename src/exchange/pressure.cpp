@@ -54,8 +54,9 @@ struct DataSet {
   std::array<std::optional<std::uint64_t>, 2> hashes;  ///< by version of the experts
 };
 
-/// Sets take turns by threes: what an operation finds of the last one, or of the one before that (there are
-/// two count matrices and, elsewhere, two buffer sets), belongs to another routing.
+/// Sets take turns by threes, each used twice in a row: what an operation finds of the last but one (there
+/// are two count matrices and, elsewhere, two buffer sets) belongs to another routing, and what it finds of
+/// the last one to another routing or to other experts.
 constexpr int num_sets = 3;
 
 /// The operations of one seed on one process's ranks.
@@ -160,7 +161,10 @@ class SeedPress {
     }
     if (!wanted(batch)) wanted(batch) = hash;
     if (hash == *wanted(batch)) return;
-    refuse(ranks_[0], fmt::format("hash {:016x} differs from {:016x} of the first", hash, *wanted(batch)));
+    const auto problem = fmt::format("hash {:016x} differs from {:016x} of the first", hash, *wanted(batch));
+    if (ranks_.size() == 1) refuse(ranks_[0], problem);
+    refuse(ranks_[0],
+           fmt::format("{} (taken over ranks {} to {} together)", problem, ranks_.front(), ranks_.back()));
   }
 
   Exchange& exchange_;

@@ -45,12 +45,10 @@ class Survivors {
         oracle_(oracle),
         losses_(losses),
         ranks_(exchange.local_ranks()),
-        alive_(ranks_.size(), true) {
-    for (std::size_t local = 0; local < ranks_.size(); ++local)
-      exchange.set_input(static_cast<int>(local), 0, oracle.input(ranks_[local]));
-  }
+        alive_(ranks_.size(), true) {}
 
   void run_operation(int operation) {
+    set_fresh_inputs();
     fail_if_planned(operation, LossPoint::dispatch);
     exchange_.dispatch(0);
     for_each_alive([&](int local, int rank) {
@@ -70,6 +68,13 @@ class Survivors {
   int count() const { return static_cast<int>(std::count(alive_.begin(), alive_.end(), true)); }
 
  private:
+  /// Every operation has data of its own: what an earlier one left behind is wrong.
+  void set_fresh_inputs() {
+    oracle_.renew();
+    for (std::size_t local = 0; local < ranks_.size(); ++local) {
+      if (alive_[local]) exchange_.set_input(static_cast<int>(local), 0, oracle_.input(ranks_[local]));
+    }
+  }
   template <class Visit>
   void for_each_alive(Visit visit) {
     for (std::size_t local = 0; local < ranks_.size(); ++local) {

@@ -135,12 +135,17 @@ void add_node_load(RoundRecord& round, const std::vector<int>& node_of_rank) {
 }
 
 void add_costs(std::vector<RoundRecord>& rounds, int passes, std::uint64_t seed) {
-  const auto balanced = std::find_if(rounds.begin(), rounds.end(),
-                                     [](const RoundRecord& round) { return round.target_factor == 1.0; });
-  if (balanced == rounds.end()) return;
-  for (auto round = rounds.begin(); round != rounds.end(); ++round) {
-    if (round != balanced) add_cost(*round, *balanced, {passes, seed});
+  const RoundRecord* const balanced = balanced_round(rounds);
+  if (balanced == nullptr) return;
+  for (RoundRecord& round : rounds) {
+    if (&round != balanced) add_cost(round, *balanced, {passes, seed});
   }
+}
+
+const RoundRecord* balanced_round(const std::vector<RoundRecord>& rounds) {
+  const auto found = std::find_if(rounds.begin(), rounds.end(),
+                                  [](const RoundRecord& round) { return round.target_factor == 1.0; });
+  return found == rounds.end() ? nullptr : &*found;
 }
 
 }  // namespace epskew

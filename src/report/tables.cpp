@@ -43,11 +43,11 @@ std::string title_of(Phase phase) {
   return phase == Phase::dispatch_combine ? "dispatch+combine" : std::string(name_of(phase));
 }
 
-std::string cost_cell(const RoundRecord& round, Phase phase) {
+std::string cost_cell(const Record& record, const RoundRecord& round, Phase phase) {
   const RatioInterval* cost = round.cost_of(phase);
   if (cost != nullptr) return interval_text(*cost);
-  // A burst's balanced steps have the target 1 too, but only what they are compared with has no cost.
-  const bool is_reference = round.target_factor == 1.0 && !round.cost_of_imbalance;
+  // A burst's balanced steps have the target 1 too.
+  const bool is_reference = &round == balanced_round(record.rounds);
   return is_reference && round.phase(phase) ? "1 (balanced)" : "-";
 }
 
@@ -156,7 +156,7 @@ std::string phase_table(const Record& record, Phase phase) {
          {&round.bandwidth.send_logical, &round.bandwidth.hot_receive, &round.bandwidth.wire}) {
       cells.push_back(rate_cell(*rates, phase));
     }
-    cells.push_back(cost_cell(round, phase));
+    cells.push_back(cost_cell(record, round, phase));
     if (models) {
       for (std::string& cell : model_cells(round, phase)) cells.push_back(std::move(cell));
     }
@@ -178,7 +178,7 @@ std::string halves_table(const Record& record) {
     for (const RoundRecord& round : record.rounds) {
       std::vector<std::string> cells = {"  " + row_label(round)};
       for (std::string& cell : time_cells(round.phase(phase))) cells.push_back(std::move(cell));
-      cells.push_back(cost_cell(round, phase));
+      cells.push_back(cost_cell(record, round, phase));
       table.row(std::move(cells));
     }
   }

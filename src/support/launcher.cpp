@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
+#include <string_view>
 
 namespace epskew {
 namespace {
@@ -41,13 +42,24 @@ const Variables known[] = {
      "LOCAL_WORLD_SIZE",
      {"MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT"}}};
 
-/// The number at the beginning of `text`: Slurm writes "4(x2)" for four tasks on each of two machines.
-std::optional<int> number(const char* text) {
+/// `text` as a whole is a number and, where `repeated` is given, "(xN)" may follow it.
+std::optional<int> number(const char* text, bool repeated = false) {
   if (text == nullptr) return std::nullopt;
   int value = 0;
-  const auto parsed = std::from_chars(text, text + std::strlen(text), value);
+  const char* const end = text + std::strlen(text);
+  const auto parsed = std::from_chars(text, end, value);
   if (parsed.ec != std::errc{} || value < 0) return std::nullopt;
+  const std::string_view rest(parsed.ptr, static_cast<std::size_t>(end - parsed.ptr));
+  const bool is_repeated = repeated && rest.size() > 3 && rest.starts_with("(x") && rest.ends_with(')') &&
+                           rest.find_first_not_of("0123456789", 2) == rest.size() - 1;
+  if (!rest.empty() && !is_repeated) return std::nullopt;
   return value;
+}
+
+/// Slurm writes "4(x2)" for four tasks on each of two machines; nodes of different sizes ("4,2") have no one
+/// number.
+std::optional<int> tasks_per_node(const char* text) {
+  return number(text, true);
 }
 
 std::string job_of(const Variables& variables, const Environment& environment) {
@@ -66,7 +78,7 @@ std::vector<LaunchedProcess> launched_processes(const Environment& environment) 
     const auto rank = number(environment(variables.rank));
     const auto size = number(environment(variables.size));
     if (!rank || !size || *rank >= *size) continue;
-    found.push_back({*rank, *size, variables.launcher, number(environment(variables.on_this_node)),
+    found.push_back({*rank, *size, variables.launcher, tasks_per_node(environment(variables.on_this_node)),
                      number(environment(variables.local_rank)), job_of(variables, environment)});
   }
   return found;

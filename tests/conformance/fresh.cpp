@@ -43,7 +43,6 @@ class FreshOperation {
       oracles_.emplace_back(*tables_.back(), exchange.shape(), exchange.options(), data,
                             seed_of(plan, operation, batch));
       oracles_.back().accept(exchange.combine_rounding());
-      oracles_.back().accept(exchange.combine_rounding());
     }
   }
 

@@ -70,16 +70,20 @@ class SeveralHosts(unittest.TestCase):
         self.assertEqual(record["topology"]["node_of_rank"], [0, 0, 1, 1])
 
     def test_a_slow_link_stands_in_the_record(self):
+        measured = []
         with hosts.Hosts(2) as net:
             net.limit(1, "100mbit")
-            _, record = self.bench(net, 2, 1, "--iterations", "2", "--variant", "exchange=node")
+            # Other work on the machine can only make the link look slower, so one good look of several is enough.
+            for _ in range(4):
+                _, record = self.bench(net, 2, 1, "--iterations", "2", "--variant", "exchange=node")
+                measured.append(record["topology"]["links"][0]["gb_per_s"])
+                if measured[-1] > 0.0125 * 0.5:
+                    break
             sent = net.sent_bytes(1)
-        link = record["topology"]["links"][0]
 
-        # Other work on the machine can make a link look slower than it is. What the bucket lets through at full speed makes
-        # it look a little faster; without the limit it would be a hundred times as fast.
-        self.assertLess(link["gb_per_s"], 0.0125 * 2)
-        self.assertGreater(link["gb_per_s"], 0)
+        # The bucket lets a short burst through at full speed.
+        self.assertLess(max(measured), 0.0125 * 1.1)
+        self.assertGreater(max(measured), 0.0125 * 0.5)
         # What was timed went over that link: three messages of the probe at least.
         self.assertGreater(sent, 3 * (64 << 10))
 

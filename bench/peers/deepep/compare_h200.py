@@ -5,13 +5,16 @@
     compare_h200.py --page [--results bench/results]
 
 BUILD is a build folder with epskew, epskew_kernel_durations and epskew_roofline (preset cuda). DeepEP v1.2.1 must be
-importable by --deepep-python; without it its columns stay empty. Writes h200-roofline.json, h200-comparison.json,
+importable by --deepep-python; without it leave the part out (--parts), and its columns stay as they were. What fails is named at the
+end, with exit code 1. Writes h200-roofline.json, h200-comparison.json,
 h200-split.json (every iteration of the 8 ranks' main cases), h200-bench.json, and the page h200-comparison.md; --page
 writes the page alone, anew.
 """
 import argparse
 import json
+import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -37,6 +40,9 @@ CASES = ([case(1, tokens) for tokens in (8, 32, 128, 512, 1024)] +
          [case(8, 128, topk) for topk in (1, 4, 11, 16)])
 
 
+failures = []
+
+
 def deepep_can(each):
     return each["topk"] <= DEEPEP_MOST_TOPK and (each["num_ranks"] == 1 or each["tokens_per_rank"] <= 512)
 
@@ -45,11 +51,22 @@ def run(command, timeout):
     started = time.monotonic()
     if not pathlib.Path(command[0]).exists() and pathlib.Path(command[0]).is_absolute():
         sys.exit(f"{command[0]} is not there; build it, or leave its part out (--parts)")
-    done = subprocess.run([str(word) for word in command], timeout=timeout, capture_output=True, text=True)
-    print(f"{time.monotonic() - started:6.1f} s  {' '.join(str(word) for word in command)[:150]}", flush=True)
-    if done.returncode != 0:
-        print(done.stdout[-2000:] + done.stderr[-4000:], flush=True)
-    return done.returncode == 0
+    # A session of its own: what it has spawned must not keep the GPU when it is ended.
+    with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          start_new_session=True) as process:
+        try:
+            said, _ = process.communicate(timeout=timeout)
+            problem = f"exit code {process.returncode}" if process.returncode != 0 else None
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            said, _ = process.communicate()
+            problem = f"not done after {timeout} s"
+    line = " ".join(str(word) for word in command)[:150]
+    print(f"{time.monotonic() - started:6.1f} s  {line}", flush=True)
+    if problem:
+        print(f"{problem}\n{said[-6000:]}", flush=True)
+        failures.append(f"{line}: {problem}")
+    return problem is None
 
 
 def make_routings(build, folder):
@@ -59,6 +76,11 @@ def make_routings(build, folder):
                     "--num-topk", each["topk"], "--num-experts", EXPERTS, "--num-masked", 0, "--seed", 1, *law, "-o",
                     folder / each["routing"]], 60):
             sys.exit(f"epskew gen cannot make {each['routing']}")
+
+
+def slowest_of_iterations(iterations):
+    """Median over iterations of the sum over phases of the slowest rank; iterations as [phase][rank]."""
+    return round(statistics.median(sum(max(ranks) for ranks in phases) for phases in iterations), 3)
 
 
 def phase_medians(iterations, ranks, names):
@@ -79,7 +101,9 @@ def run_deepep(python, folder, timeout):
             continue
         for each in json.loads(result.read_text())["cases"]:
             medians = {"split_us": {name: [round(statistics.median(row[i] for row in rank["split_us"]), 3)
-                                           for rank in each["ranks"]] for i, name in enumerate(PHASES)}}
+                                           for rank in each["ranks"]] for i, name in enumerate(PHASES)},
+                       "slowest_us": slowest_of_iterations(
+                           [list(zip(*rows)) for rows in zip(*(rank["split_us"] for rank in each["ranks"]))])}
             if world == 1:
                 fused = each["ranks"][0]["fused_us"]
                 medians["fused_us"] = {name: round(statistics.median(row[i] for row in fused), 3)
@@ -88,10 +112,17 @@ def run_deepep(python, folder, timeout):
     return found
 
 
+def by_phase(row, ranks):
+    """[phase][rank] of one flattened iteration; counts are part of dispatch_send."""
+    counts, send, *others = [row[i:i + ranks] for i in range(0, len(row), ranks)]
+    return [[a + b for a, b in zip(counts, send)], *others]
+
+
 def epskew_medians(each):
     ranks = each["num_ranks"]
     split = phase_medians(each["split_us"], ranks, ("counts", *PHASES))
     return {"digest": each["digest"], "rank_loads": each["rank_loads"], "split_us": split,
+            "slowest_us": slowest_of_iterations([by_phase(row, ranks) for row in each["split_us"]]),
             "fused_us": {name: round(statistics.median(row[i] for row in each["fused_us"]), 3)
                          for i, name in enumerate(("dispatch", "combine"))}}
 
@@ -113,8 +144,8 @@ VARIANTS = [("dispatch=direct", "combine=pull"), ("dispatch=dedup", "combine=pul
 VARIANT_CASES = [each for each in CASES if each["num_ranks"] == 8 and each["tokens_per_rank"] == 128 and each["topk"] == 8]
 
 
-def slowest(split):
-    """Sum over phases of the slowest rank; counts are part of dispatch_send."""
+def largest_median(split):
+    """Sum over phases of the rank with the largest median, and of the median rank; counts are part of dispatch_send."""
     sums = {name: split[name] for name in PHASES}
     if "counts" in split:
         sums["dispatch_send"] = [a + b for a, b in zip(split["counts"], split["dispatch_send"])]
@@ -156,10 +187,11 @@ def floor_cells(each, copy_tbps, mine, ranks=1):
 
 
 def split_row(each, copy_tbps):
-    mine, median = slowest(each["epskew"]["split_us"])
-    other = slowest(each["deepep"]["split_us"]) if each["deepep"] else None
+    mine, median = largest_median(each["epskew"]["split_us"])
+    other = largest_median(each["deepep"]["split_us"]) if each["deepep"] else None
+    iterations = [f"{side['slowest_us']:.1f}" if side and "slowest_us" in side else "–" for side in (each["deepep"], each["epskew"])]
     return [describe(each), f"{other[0]:.1f} ({other[1]:.1f})" if other else "not run", f"{mine:.1f} ({median:.1f})",
-            f"{other[0] / mine:.2f}" if other else "–", *floor_cells(each, copy_tbps, mine)]
+            f"{other[0] / mine:.2f}" if other else "–", *floor_cells(each, copy_tbps, mine), " / ".join(iterations)]
 
 
 def ranks_fused_row(each, copy_tbps):
@@ -171,7 +203,7 @@ def ranks_fused_row(each, copy_tbps):
 
 def variant_row(each, copy_tbps):
     split, fused = each["split_us"], each["fused_us"]
-    mine, median = slowest(split)
+    mine, median = largest_median(split)
     phases = [max(a + b for a, b in zip(split["counts"], split["dispatch_send"]))]
     phases += [max(split[name]) for name in PHASES[1:]]
     return [" ".join(each["variants"]), each["routing"].removesuffix(".safetensors"),
@@ -204,12 +236,15 @@ no latency is in it, so few tokens are far above it; rows that stay in L2 can un
 
 {table(["case", "DeepEP", "epskew", "ratio of the sums", "floor of the sum", "epskew / floor"], single_rows)}
 
-## Eight ranks, split, one after the other with the whole GPU: sum over the four phases of the slowest rank (of the median rank)
+## Eight ranks, split, one after the other with the whole GPU: sum over the four phases of the rank with the largest median (of the median rank)
+
+The last column takes the slowest rank of each phase in every iteration and then the median, DeepEP / epskew, where the iterations were kept; it
+is larger, since another rank is slow in another iteration.
 
 DeepEP takes at most top-{DEEPEP_MOST_TOPK}, and more than 512 tokens on 8 ranks need more memory than the GPU has. Its fused kernels hang
 where several ranks share a GPU.
 
-{table(["case", "DeepEP", "epskew", "ratio", "floor", "epskew / floor"], several_rows)}
+{table(["case", "DeepEP", "epskew", "ratio", "floor", "epskew / floor", "slowest rank of each iteration"], several_rows)}
 
 ## Eight ranks fused in one launch (DeepEP's hang): dispatch / combine
 
@@ -218,7 +253,7 @@ where several ranks share a GPU.
 
 ## Variants of epskew, eight ranks, 128 tokens, top-8
 
-Send + receive of dispatch, send + receive of combine, slowest rank each; their sum (of the median rank); all ranks fused in one
+Send + receive of dispatch, send + receive of combine, largest median of a rank each; their sum (of the median rank); all ranks fused in one
 launch. The floor is that of direct and pull: what a variant moves beyond it is its own.
 
 {table(["variant", "routing", "phases", "split", "split / floor", "fused"],
@@ -231,20 +266,32 @@ def device_of(facts):
     return "; ".join(fact for fact in facts if fact.startswith(("GPU", "CUDA")))
 
 
+def kept(results, parts):
+    """The results that are there, of the parts that are not measured this time."""
+    file = results / "h200-comparison.json"
+    old = json.loads(file.read_text()) if file.exists() else {"cases": [], "variants": []}
+    cases = {each["routing"]: each for each in old["cases"]}
+    return ({routing: each["epskew"] for routing, each in cases.items()} if "epskew" not in parts else {},
+            {routing: each["deepep"] for routing, each in cases.items()} if "deepep" not in parts else {},
+            old["variants"] if "variants" not in parts else [], old.get("device", ""))
+
+
 def measure(options, folder):
     build, results, parts = options.build, options.results, options.parts
+    old_epskew, old_deepep, variants, device = kept(results, parts)
     make_routings(build, folder)
     if "roofline" in parts:
+        (results / "h200-roofline.json").unlink(missing_ok=True)  # an old floor beside new times would be none
         run([build / "bench/roofline/epskew_roofline", "--json", results / "h200-roofline.json"], 120)
-    deepep = run_deepep(options.deepep_python, folder, options.deepep_timeout) if "deepep" in parts else {}
-    epskew, raw = run_epskew(build, folder, CASES) if "epskew" in parts else ({}, {"facts": [], "cases": []})
-    variants = []
+    deepep = run_deepep(options.deepep_python, folder, options.deepep_timeout) if "deepep" in parts else old_deepep
+    epskew, raw = run_epskew(build, folder, CASES) if "epskew" in parts else (old_epskew, {"facts": [], "cases": []})
     for names in VARIANTS if "variants" in parts else ():
         medians, _ = run_epskew(build, folder, VARIANT_CASES, names)
         variants += [{"variants": names, "routing": routing, **each} for routing, each in medians.items()]
     result = {"what": "medians over iterations of kernel durations by the CUDA profiler, microseconds; split_us by phase "
-                      "and rank, fused_us of one launch",
-              "device": device_of(raw["facts"]), "date": time.strftime("%Y-%m-%d"), "hidden": HIDDEN, "num_experts": EXPERTS,
+                      "and rank, fused_us of one launch; slowest_us: the slowest rank of each phase in every iteration, summed, "
+                      "then the median",
+              "device": device_of(raw["facts"]) or device, "date": time.strftime("%Y-%m-%d"), "hidden": HIDDEN, "num_experts": EXPERTS,
               "deepep_version": "v1.2.1, return_recv_hook for split; null: not run",
               "cases": [{**each, "epskew": epskew.get(each["routing"]), "deepep": deepep.get(each["routing"])}
                         for each in CASES],
@@ -252,7 +299,8 @@ def measure(options, folder):
     (results / "h200-comparison.json").write_text(json.dumps(result, indent=1) + "\n")
     main_cases = [each["routing"] for each in VARIANT_CASES]
     raw["cases"] = [each for each in raw["cases"] if each["routing"] in main_cases]
-    (results / "h200-split.json").write_text(json.dumps(raw) + "\n")
+    if raw["cases"]:
+        (results / "h200-split.json").write_text(json.dumps(raw) + "\n")
     if "bench" in parts:
         run([build / "epskew", "bench", "--backend", "cuda", "--num-experts", EXPERTS, "--imbalance-factors", 1, 2, 3,
              "--iterations", 60, "--json", results / "h200-bench.json"], 300)
@@ -273,6 +321,8 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             measure(options, pathlib.Path(folder))
     write_page(options.results)
+    if failures:
+        sys.exit("failed:\n" + "\n".join(failures))
 
 
 if __name__ == "__main__":

@@ -243,6 +243,8 @@ struct Record {
 
 /// The node of every rank, [num_ranks], numbered from 0; empty where nothing is known of nodes.
 std::vector<int> nodes_of(const Record& record);
+/// The round that the others are held against, the first with a target factor of 1.0; nullptr without one.
+const RoundRecord* balanced_round(const std::vector<RoundRecord>& rounds);
 /// What target_factor asks for as it turned out: the imbalance factor over ranks, or over nodes.
 double realised_factor(const RoundRecord& round);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <thread>
 
 #include "epskew/support/error.hpp"
@@ -26,6 +28,9 @@ struct Frame {
   Kind kind = Kind::part;
   std::string text;
 };
+
+/// A process says its rank, in digits.
+constexpr std::uint64_t longest_hello = 16;
 
 /// The peer closed, or time ran out.
 enum class Trouble { none, ended, late };
@@ -46,6 +51,14 @@ int open_socket() {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) throw_errno("socket");
   return fd;
+}
+
+/// A peer that is stopped takes nothing once the socket's buffer is full; send_bytes then gives up.
+void limit_sending(int fd, std::chrono::milliseconds timeout) {
+  timeval time{};
+  time.tv_sec = timeout.count() / 1000;
+  time.tv_usec = timeout.count() % 1000 * 1000;
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time) != 0) throw_errno("setsockopt");
 }
 
 bool wait_for(int fd, short events, Clock::time_point deadline) {
@@ -71,12 +84,15 @@ Trouble receive_bytes(int fd, char* to, std::size_t count, Clock::time_point dea
   return Trouble::none;
 }
 
-Trouble receive(int fd, Frame& frame, Clock::time_point deadline) {
+/// A frame of more than `most` bytes is none of this job's.
+Trouble receive(int fd, Frame& frame, Clock::time_point deadline,
+                std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) {
   char head[1 + sizeof(std::uint64_t)];
   if (const Trouble trouble = receive_bytes(fd, head, sizeof head, deadline); trouble != Trouble::none)
     return trouble;
   std::uint64_t length = 0;
   std::memcpy(&length, head + 1, sizeof length);
+  if (length > most) return Trouble::ended;
   frame.kind = static_cast<Kind>(head[0]);
   frame.text.resize(length);
   return receive_bytes(fd, frame.text.data(), length, deadline);
@@ -207,8 +223,9 @@ void Bootstrap::listen_and_accept() {
     }
     const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) throw_errno("accept");
+    limit_sending(fd, timeout_);
     Frame hello;
-    const Trouble trouble = receive(fd, hello, deadline);
+    const Trouble trouble = receive(fd, hello, deadline, longest_hello);
     const int rank = trouble == Trouble::none ? std::atoi(hello.text.c_str()) : 0;
     if (rank < 1 || rank >= job_.size || sockets_[static_cast<std::size_t>(rank)] >= 0) {
       close(fd);
@@ -228,6 +245,7 @@ void Bootstrap::connect_to_root() {
   const sockaddr_un address = address_of(job_, length);
   const auto deadline = Clock::now() + timeout_;
   sockets_.assign(1, open_socket());
+  limit_sending(sockets_[0], timeout_);
   while (connect(sockets_[0], reinterpret_cast<const sockaddr*>(&address), length) != 0) {
     if (errno != ECONNREFUSED && errno != ENOENT && errno != EAGAIN && errno != EINTR) throw_errno("connect");
     if (Clock::now() > deadline) throw RankLost(loss(0, Trouble::late, "starting the job", timeout_));

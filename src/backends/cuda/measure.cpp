@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "backends/cuda/device_exchange.hpp"
+#include "epskew/support/error.hpp"
 
 namespace epskew::cuda {
 namespace {
@@ -58,7 +59,7 @@ int DeviceExchange::most_blocks() const {
 }
 
 std::size_t DeviceExchange::stamp_capacity() const {
-  // Five lockstep launches a rank (counts apart), or two fused ones.
+  // Five lockstep launches a rank (counts apart), or four fused ones.
   return 5 * static_cast<std::size_t>(shape_.num_ranks) * static_cast<std::size_t>(most_blocks());
 }
 
@@ -231,6 +232,12 @@ void DeviceExchange::read_lockstep(const DevicePart& part, std::span<const Locks
 }
 
 void DeviceExchange::measure_lockstep(TimingMode mode, std::span<IterationSample> samples) {
+  if (parts_.size() > 1) {
+    throw UsageError(
+        "variant driver=lockstep is not timed over several GPUs of one process (the launches of one GPU "
+        "would "
+        "wait for some of another that are not made yet); use driver=fused, or a process for each GPU");
+  }
   const bool flush_combine = mode != TimingMode::pair;
   const LockstepStep steps[] = {
       {Operation::dispatch, phase_counts, true, Phase::dispatch_send, Phase::dispatch},

@@ -75,8 +75,11 @@ void DeviceExchange::leave_out(const Abort& abort, const char* phase, int batch)
                      fmt::format("{} of micro-batch {}", phase, batch),
                      std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(),
                      {abort.waiter}});
-  for (const auto& part : parts_)
-    check(cudaMemset(part->abort_word.data(), 0, part->abort_word.size()), "cudaMemset");
+  // In the stream of the launches, which the default stream's memset would not be ordered with.
+  for (const auto& part : parts_) {
+    check(cudaMemsetAsync(part->abort_word.data(), 0, part->abort_word.size(), part->stream.get()),
+          "cudaMemsetAsync");
+  }
 }
 
 void DeviceExchange::attempt(const char* phase, int batch, const std::function<void()>& launches,

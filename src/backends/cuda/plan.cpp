@@ -173,18 +173,19 @@ Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const
     throw UsageError(fmt::format("{} devices are too many for {} ranks (a device needs a rank); name fewer",
                                  devices, shape.num_ranks));
   }
-  const int ranks_of_device = settings.own_ranks.value_or((shape.num_ranks + devices - 1) / devices);
-  if (ranks_of_device > resident) {
-    throw UsageError(fmt::format("{} ranks do not fit on one GPU at once ({} blocks are resident); use fewer",
-                                 ranks_of_device, resident));
-  }
-  const int cap = settings.blocks != 0 ? std::min(settings.blocks, resident) : resident;
   Plan plan;
   plan.algorithms = choose_algorithms(shape, options, settings);
-  // Direct dispatch is bound by latency and stores: one block a multiprocessor starts sooner. Copying
-  // messages and combining want loads in flight.
+  // Direct dispatch is bound by latency and stores: one block a multiprocessor starts sooner, and its kernel
+  // is made for that. Copying messages and combining want loads in flight.
   const bool dedup = plan.algorithms.dispatch == DispatchAlgorithm::dedup;
-  const int for_dispatch = dedup ? cap : std::min(cap, limits.multiprocessors);
+  const int together = dedup ? resident : limits.multiprocessors;
+  const int ranks_of_device = settings.own_ranks.value_or((shape.num_ranks + devices - 1) / devices);
+  if (ranks_of_device > together) {
+    throw UsageError(fmt::format("{} ranks do not fit on one GPU at once ({} blocks are resident); use fewer",
+                                 ranks_of_device, together));
+  }
+  const int cap = settings.blocks != 0 ? std::min(settings.blocks, resident) : resident;
+  const int for_dispatch = std::min(cap, together);
   const auto a_rank = [&](int blocks) { return std::max(blocks / ranks_of_device, 1); };
   const bool headers = plan.algorithms.headers();
   plan.fused_dispatch = dispatch_size(shape, a_rank(for_dispatch), headers);

@@ -14,8 +14,10 @@ constexpr int latency_trips = 20;
 constexpr int bandwidth_trips = 3;
 constexpr std::size_t least_bytes = 64 << 10;
 constexpr std::size_t most_bytes = 4 << 20;
-/// A long message is as long as the link carries in about this time, within the bounds above.
-constexpr double long_message_us = 20'000;
+/// A long message takes at least about this time one way, or is of most_bytes. Where a shaper's bucket lets a
+/// burst of 64 kB through at full speed in either direction, such a message looks at most a few percent
+/// faster than the link.
+constexpr double long_message_us = 100'000;
 
 /// One side of a ping-pong.
 class PingPong {
@@ -70,15 +72,20 @@ class PingPong {
   std::vector<char> buffer_;
 };
 
+/// Doubles a message until it is long. The first side's clock decides for both.
+std::size_t long_message(PingPong& side) {
+  for (std::size_t bytes = least_bytes;; bytes *= 2) {
+    const double us = side.one_way_us(bytes, 1);
+    const bool is_long = us >= long_message_us || bytes >= most_bytes;
+    if (side.agree(is_long ? 1 : 0) != 0) return bytes;
+  }
+}
+
 LinkSpeed probe(PingPong& side) {
   LinkSpeed link;
   side.one_way_us(0, warm_up_trips);  // connections are made at first use
   link.latency_us = side.one_way_us(0, latency_trips);
-  const double guess =
-      static_cast<double>(least_bytes) / side.one_way_us(least_bytes, 1);  // bytes a microsecond
-  const auto bytes = side.agree(
-      static_cast<std::size_t>(std::clamp(guess * long_message_us, double{least_bytes}, double{most_bytes})));
-  side.one_way_us(bytes, 1);
+  const std::size_t bytes = long_message(side);
   link.gb_per_s = static_cast<double>(bytes) / side.one_way_us(bytes, bandwidth_trips) * 1e-3;
   return link;
 }

@@ -61,9 +61,12 @@ Sentence cost_sentence(const RoundRecord& round, const RoundSource& source) {
 Sentence time_sentence(const RoundRecord& round, const RoundSource& source) {
   const auto& phase = round.phase(Phase::dispatch_combine);
   if (!phase) return {words("Round " + round.label + " has no times of dispatch + combine")};
-  return {words("At imbalance factor "), factor_of(round, source), words(", dispatch + combine takes "),
-          amount(phase->slowest_rank.p50, source.at("timing/dispatch_combine/slowest_rank/p50")),
-          words(" µs on the slowest rank")};
+  const Phase pair = Phase::dispatch_combine;
+  return {
+      words("At imbalance factor "), factor_of(round, source), words(", dispatch + combine takes "),
+      amount(typical_time(round, pair), typical_source(source, round, pair)),
+      words(phase->slowest_rank.p50 ? " µs on the slowest rank"
+                                    : " µs on the slowest rank (a mean: too few iterations for a median)")};
 }
 
 void add_reference(const NamedRecord& result, const RoundRecord& round, const RoundSource& source,

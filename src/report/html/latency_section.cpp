@@ -1,17 +1,15 @@
 #include <algorithm>
+#include <utility>
 
 #include "report/html/sections.hpp"
 
 namespace epskew {
 namespace {
 
-/// The slowest-rank p50 of the exactly balanced round, if there is one: the line every other round is held
-/// against.
-std::optional<double> balanced_p50(const Record& record, Phase phase) {
-  for (const RoundRecord& round : record.rounds) {
-    if (round.target_factor == 1.0 && round.phase(phase)) return round.phase(phase)->slowest_rank.p50;
-  }
-  return std::nullopt;
+/// The exactly balanced round's time, if there is one: the line every other round is held against.
+std::optional<double> balanced_time(const Record& record, Phase phase) {
+  const RoundRecord* const balanced = balanced_round(record.rounds);
+  return balanced == nullptr ? std::nullopt : typical_time(*balanced, phase);
 }
 
 void add_rows(const RoundSource& source, const NamedRecord& result, const RoundRecord& round, Phase which,
@@ -21,10 +19,10 @@ void add_rows(const RoundSource& source, const NamedRecord& result, const RoundR
   const std::string slowest = "timing/" + std::string(name_of(which)) + "/slowest_rank/";
   table.rows.push_back({words(result.name), words(phase_title(which)), words(round_name(round)),
                         decimal(round.load.rank.factor, 3, source.at("load/rank/factor")),
-                        amount(phase->slowest_rank.p50, source.at(slowest + "p50")),
+                        amount(typical_time(round, which), typical_source(source, round, which)),
                         amount(percentile(slowest_rank(phase->samples_us), 0.1)),
                         amount(phase->slowest_rank.p99, source.at(slowest + "p99")),
-                        amount(balanced_p50(result.record, which)),
+                        amount(balanced_time(result.record, which)),
                         decimal(round.workload.uniform_floor, 3, source.at("workload/uniform_floor"))});
 }
 
@@ -33,7 +31,8 @@ Figure latency_figure(Results results) {
   figure.id = "latency-plot";
   figure.title = "Latency of the slowest rank against the imbalance factor";
   figure.note =
-      "Line and marks: median over iterations of the slowest rank's time. Band: 10th to 99th percentile, "
+      "Line and marks: median over iterations of the slowest rank's time, or the mean of too few for one. "
+      "Band: 10th to 99th percentile, "
       "where there are enough iterations (200). "
       "Dotted: the balanced round. Dashed: the factor that uniform random routing has by chance alone.";
   const bool replayed = std::none_of(results.begin(), results.end(), [](const NamedRecord& result) {
@@ -43,12 +42,12 @@ Figure latency_figure(Results results) {
   figure.plot = {{"kind", "lines"},
                  {"roles",
                   {{"x", "factor"},
-                   {"y", "p50 (µs)"},
+                   {"y", "time (µs)"},
                    {"lo", "p10 (µs)"},
                    {"hi", "p99 (µs)"},
                    {"series", "result"},
                    {"facet", "phase"},
-                   {"hline", "balanced p50 (µs)"},
+                   {"hline", "balanced (µs)"},
                    {"vline", "uniform floor"}}},
                  {"join", !replayed},
                  {"xTitle", "realised imbalance factor"},
@@ -56,9 +55,8 @@ Figure latency_figure(Results results) {
                  {"hlineLabel", "balanced"},
                  {"vlineLabel", "uniform floor"}};
   figure.table.caption = "Slowest-rank latency by round";
-  figure.table.columns = {"result",       "phase",    "round",    "factor",
-                          "p50 (µs)",     "p10 (µs)", "p99 (µs)", "balanced p50 (µs)",
-                          "uniform floor"};
+  figure.table.columns = {"result",   "phase",    "round",         "factor",       "time (µs)",
+                          "p10 (µs)", "p99 (µs)", "balanced (µs)", "uniform floor"};
   for (const Phase phase : plotted_phases(results)) {
     for_each_round(results,
                    [&](const RoundSource& source, const NamedRecord& result, const RoundRecord& round) {
@@ -118,10 +116,14 @@ Figure distribution_figure(Results results) {
 }  // namespace
 
 Section latency_section(Results results) {
-  return {"latency",
-          "Latency",
+  std::vector<Figure> figures = {latency_figure(results)};
+  // Too few iterations have no quantiles.
+  if (Figure quantiles = distribution_figure(results); !quantiles.table.rows.empty()) {
+    figures.push_back(std::move(quantiles));
+  }
+  return {"latency", "Latency",
           "The slowest rank sets the pace of the exchange, so its time is shown, not a mean over ranks.",
-          {latency_figure(results), distribution_figure(results)}};
+          std::move(figures)};
 }
 
 }  // namespace epskew

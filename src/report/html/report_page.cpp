@@ -66,6 +66,17 @@ std::vector<Phase> plotted_phases(Results results) {
   return phases;
 }
 
+std::optional<double> typical_time(const RoundRecord& round, Phase which) {
+  const auto& phase = round.phase(which);
+  if (!phase) return std::nullopt;
+  return phase->slowest_rank.p50 ? phase->slowest_rank.p50 : phase->slowest_rank.mean;
+}
+
+std::string typical_source(const RoundSource& source, const RoundRecord& round, Phase which) {
+  const std::string statistic = round.phase(which)->slowest_rank.p50 ? "p50" : "mean";
+  return source.at("timing/" + std::string(name_of(which)) + "/slowest_rank/" + statistic);
+}
+
 std::size_t hottest_round(const Record& record) {
   const auto hottest = std::max_element(
       record.rounds.begin(), record.rounds.end(),

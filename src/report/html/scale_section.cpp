@@ -14,18 +14,6 @@ struct Pair {
   const RoundRecord& balanced;
 };
 
-/// Median, or the mean of too few iterations for one: simulated ones are all the same.
-std::optional<double> typical_time(const RoundRecord& round, Phase which) {
-  const auto& phase = round.phase(which);
-  if (!phase) return std::nullopt;
-  return phase->slowest_rank.p50 ? phase->slowest_rank.p50 : phase->slowest_rank.mean;
-}
-
-std::string typical_source(const RoundSource& source, const RoundRecord& round, Phase which) {
-  const std::string statistic = round.phase(which)->slowest_rank.p50 ? "p50" : "mean";
-  return source.at("timing/" + std::string(name_of(which)) + "/slowest_rank/" + statistic);
-}
-
 const RoundRecord* balanced_round(const Record& record) {
   const auto found = std::find_if(record.rounds.begin(), record.rounds.end(),
                                   [](const RoundRecord& round) { return round.target_factor == 1.0; });

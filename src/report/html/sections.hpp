@@ -37,6 +37,11 @@ std::string round_name(const RoundRecord& round);
 std::string phase_title(Phase phase);
 /// The phases of the plots: the pair first; the halves too where a result has nothing else.
 std::vector<Phase> plotted_phases(Results results);
+/// Slowest rank, microseconds: median over iterations, or the mean of too few for one (simulated ones are all
+/// the same). Nothing where the phase was not measured.
+std::optional<double> typical_time(const RoundRecord& round, Phase phase);
+/// Where it stands in the result file; of a phase that was measured.
+std::string typical_source(const RoundSource& source, const RoundRecord& round, Phase phase);
 /// Round with the largest realised factor; 0 for a result without rounds.
 std::size_t hottest_round(const Record& record);
 /// The first column of every table names the result; with a single result it says nothing and goes.

@@ -189,6 +189,29 @@ TEST(LatencySection, HoldsEveryRoundAgainstTheBalancedOne) {
   EXPECT_EQ(skewed[6].exact, 33.5);
 }
 
+TEST(LatencySection, OfOneIterationShowsItsMean) {
+  NamedRecord once{"a", test::sample_record()};
+  for (RoundRecord& round : once.record.rounds) {
+    round.cost_of_imbalance.reset();
+    for (auto& timing : round.timing) {
+      if (!timing) continue;
+      timing->samples_us = SampleMatrix{timing->samples_us.num_ranks, {120, 80}};
+      timing->slowest_rank = Summary{120, 120, 120, {}, {}, {}};
+    }
+  }
+
+  const Section section = latency_section(std::vector{once});
+
+  ASSERT_EQ(section.figures.size(), 1u);  // no quantiles
+  const auto& skewed = section.figures[0].table.rows.at(2);
+  EXPECT_EQ(skewed[3].exact, 120);
+  EXPECT_EQ(skewed[3].source, "0:/rounds/2/timing/dispatch_combine/slowest_rank/mean");
+  EXPECT_EQ(skewed[6].exact, 120);
+  const std::string page = report_page(std::vector{once});
+  EXPECT_NE(page.find("takes <"), std::string::npos);
+  EXPECT_NE(page.find("(a mean: too few iterations for a median)"), std::string::npos);
+}
+
 TEST(LoadSection, DrawsTheLawOnlyWhereItFits) {
   NamedRecord fits{"a", test::sample_record()};
   // Two ranks under lognormal: loads exp(±0.6745 sigma) scaled to mean 1; sigma = ln(3) / (2 · 0.6745) gives

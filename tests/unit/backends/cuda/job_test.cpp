@@ -4,6 +4,9 @@
 
 #include <map>
 #include <string>
+#include <string_view>
+
+#include "epskew/support/launcher.hpp"
 
 namespace epskew::cuda {
 namespace {
@@ -76,6 +79,25 @@ TEST(CudaJob, SlurmOverTwoMachinesHasFewerLocalProcesses) {
   ASSERT_TRUE(job);
   EXPECT_EQ(job->local_size, 4);
   EXPECT_EQ(job->name, "-7-0");
+}
+
+TEST(CudaJob, NumbersThatGoOnAreNone) {
+  const auto processes_in = [](const char* tasks, const char* rank) {
+    return launched_processes([=](const char* name) -> const char* {
+      const std::string_view asked = name;
+      if (asked == "SLURM_PROCID") return rank;
+      if (asked == "SLURM_STEP_NUM_TASKS") return "8";
+      return asked == "SLURM_STEP_TASKS_PER_NODE" ? tasks : nullptr;
+    });
+  };
+
+  EXPECT_EQ(processes_in("4(x2)", "5").at(0).ranks_per_node, 4);
+  EXPECT_EQ(processes_in("4", "5").at(0).ranks_per_node, 4);
+  for (const char* uneven : {"4,2", "4(x1),2", "4(x)", "4(x2", "4x"}) {
+    EXPECT_FALSE(processes_in(uneven, "5").at(0).ranks_per_node) << uneven;
+  }
+  EXPECT_TRUE(processes_in("4", "5x").empty());
+  EXPECT_TRUE(processes_in("4", "5(x2)").empty());
 }
 
 }  // namespace

@@ -48,10 +48,22 @@ TEST(CudaPlan, AllFusedBlocksAreResidentAtOnce) {
 
     const Plan plan = make_plan(shape, {}, {}, limits);
 
-    EXPECT_LE(plan.fused_dispatch.blocks * ranks, blocks_per_sm * limits.multiprocessors);
+    // The kernel of direct dispatch is made for one block a multiprocessor.
+    EXPECT_LE(plan.fused_dispatch.blocks * ranks, limits.multiprocessors);
     EXPECT_LE(plan.fused_combine.blocks * ranks, blocks_per_sm * limits.multiprocessors);
     EXPECT_GE(plan.fused_dispatch.blocks, 1);
   }
+}
+
+TEST(CudaPlan, MoreRanksThanFitAtOnceAreRefused) {
+  DeviceLimits limits;
+  limits.multiprocessors = 114;
+  const ExchangeShape shape{128, 512, 4, 1024, 32};
+
+  EXPECT_THROW(make_plan(shape, {}, {}, limits), UsageError);
+  Settings dedup;
+  dedup.dispatch = DispatchAlgorithm::dedup;
+  EXPECT_EQ(make_plan(shape, {}, dedup, limits).fused_dispatch.blocks, 1);
 }
 
 TEST(CudaSettings, AGpuNamedTwiceNeedsTheLockstepDriver) {
