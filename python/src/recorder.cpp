@@ -213,17 +213,17 @@ void add_recorder(nb::module_& module) {
           "add_visit",
           [](Recorder& self, std::size_t round, nb::dict samples_us, nb::object misalignment_us,
              nb::object kernel_us, std::optional<std::vector<std::int64_t>> memory_bytes,
-             std::int64_t flush_bytes, const std::string& before, const std::string& after) {
+             std::int64_t flush_bytes, std::optional<std::string> before, std::optional<std::string> after) {
             self.add_visit(round, {std::move(samples_us),
                                    std::move(misalignment_us),
                                    std::move(kernel_us),
                                    std::move(memory_bytes),
                                    flush_bytes,
-                                   {before, after}});
+                                   {std::move(before), std::move(after)}});
           },
           nb::arg("round"), nb::arg("samples_us"), nb::kw_only(), nb::arg("misalignment_us") = nb::none(),
           nb::arg("kernel_us") = nb::none(), nb::arg("memory_bytes") = nb::none(), nb::arg("flush_bytes") = 0,
-          nb::arg("before") = "passed", nb::arg("after") = "passed")
+          nb::arg("before") = nb::none(), nb::arg("after") = nb::none())
       .def("describe_round", &Recorder::describe_round, nb::arg("round"))
       .def("finish", &Recorder::finish);
 }

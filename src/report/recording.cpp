@@ -88,6 +88,15 @@ std::optional<TopologyRecord> topology_of(const WorldFacts& facts) {
   return record;
 }
 
+bool is_wrong(const std::optional<std::string>& verdict) {
+  return verdict && *verdict != "passed";
+}
+
+/// The worst of a round's visits stands: a wrong result, else one that was not checked.
+void add_verdict(std::optional<std::string>& verdict, const std::optional<std::string>& given) {
+  if (!is_wrong(verdict) && given != "passed") verdict = given;
+}
+
 }  // namespace
 
 Recording::Recording(const SessionPlan& plan, const Runner& runner)
@@ -114,8 +123,8 @@ Recording::Recording(const SessionPlan& plan, const Runner& runner)
 const RoundRecord* Recording::add(const Visit& visit, RoundResult result, const OracleRecord& oracle,
                                   std::optional<WireCopies> copies) {
   OracleRecord& verdict = verdicts_[visit.round];
-  if (verdict.before == "passed") verdict.before = oracle.before;
-  if (verdict.after == "passed") verdict.after = oracle.after;
+  add_verdict(verdict.before, oracle.before);
+  add_verdict(verdict.after, oracle.after);
   append_visit(results_[visit.round], std::move(result));
   if (!visit.plan.last_visit) return nullptr;
   const RoundResult& whole = results_[visit.round];

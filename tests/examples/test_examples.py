@@ -82,6 +82,8 @@ class ExampleTest(unittest.TestCase):
         record = json.loads(result.read_text(encoding="utf-8"))
         self.assertEqual(record["config"]["backend"], "numpy-gather")
         self.assertEqual([entry["label"] for entry in record["rounds"]], ["uniform", "1.0", "2.0", "3.0"])
+        # It checks nothing, and says so.
+        self.assertEqual([entry["oracle"] for entry in record["rounds"]], [{"before": None, "after": None}] * 4)
         self.assertIn("numpy-gather backend", page.read_text(encoding="utf-8"))
 
     def test_the_adapter_of_the_documentation_is_this_one(self):
