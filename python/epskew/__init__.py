@@ -47,6 +47,7 @@ from ._core import (
     run_bench,
     to_bfloat16,
     to_float32,
+    write_file,
 )
 
 __all__ = [name for name in dir() if not name.startswith("_")] + ["__version__"]

@@ -334,6 +334,8 @@ class BenchPlan:
         """Of `--variant name=value`; what they mean is the library's business, as is refusing unknown ones."""
 
     @property
+    def micro_batches(self) -> int: ...
+    @property
     def backend(self) -> str | None:
         """Of `--backend`; None where not given."""
 
@@ -585,8 +587,8 @@ class Recorder:
         kernel_us: Mapping[Phase, npt.ArrayLike] | None = None,
         memory_bytes: Sequence[int] | None = None,
         flush_bytes: int = 0,
-        before: str = "passed",
-        after: str = "passed",
+        before: str | None = None,
+        after: str | None = None,
     ) -> None:
         """One visit of plan.rounds[round], visits in the order of plan.visits.
 
@@ -594,7 +596,8 @@ class Recorder:
         misalignment_us: [iterations of all timing modes, ranks], a rank's start minus the first rank's.
         kernel_us: as samples_us, the durations of the library's kernels alone.
         memory_bytes: [ranks] exchange memory of each. flush_bytes: written by all ranks before each iteration.
-        before, after: the oracle's verdicts, "passed" or what was wrong.
+        before, after: the oracle's verdicts, "passed" or what was wrong; None where nobody checked. Of a round's visits the
+        worst stands in the record: a wrong result, else one that was not checked.
         UsageError for a matrix of another width or length than the visit's, or one with a value that is not finite.
         """
 
@@ -688,6 +691,12 @@ def join_exchange(
 
 def report_page(results: Sequence[tuple[str, Result]]) -> str:
     """One page with plots from named results, drawn over one another: `epskew report`."""
+
+def write_file(flag: str, path: Path, text: str) -> None:
+    """Writes a file as the program does: whole or not at all, what lies behind a link, a device or a pipe in place.
+
+    UsageError, which names `flag`, where the path is no place for a file; EnvironmentFailure where the disk refuses.
+    """
 
 class Comparison:
     """Two results held against each other: `epskew compare`."""

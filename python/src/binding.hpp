@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,10 @@ Numbers numbers_of(nb::handle array, const char* what);
 
 /// Throws UsageError, as the command line does, for one that is no seed.
 std::uint64_t seed_of(nb::handle seed);
+
+/// num_tokens_per_rank as the flags take it, where empty means not given. Throws UsageError for an empty
+/// list, which is none of anyone's tokens.
+std::vector<std::int64_t> tokens_per_rank_of(std::optional<std::vector<std::int64_t>> given);
 
 /// "[4, 128, 8]".
 std::string shape_text(const std::vector<std::size_t>& shape);

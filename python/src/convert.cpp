@@ -65,6 +65,14 @@ std::uint64_t seed_of(nb::handle seed) {
       fmt::format("--seed {} is no seed (whole numbers below 2^64 are); choose one", nb::str(seed).c_str()));
 }
 
+std::vector<std::int64_t> tokens_per_rank_of(std::optional<std::vector<std::int64_t>> given) {
+  if (!given) return {};
+  if (given->empty())
+    throw UsageError(
+        "num_tokens_per_rank is empty (it has a number for every rank); give one a rank, or leave it out");
+  return std::move(*given);
+}
+
 std::string shape_text(const std::vector<std::size_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }

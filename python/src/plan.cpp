@@ -127,6 +127,8 @@ void add_plan(nb::module_& module) {
       .def_prop_ro("combine_format",
                    [](const BenchPlan& self) { return std::string(name_of(self.session().options.combine)); })
       .def_prop_ro("variants", [](const BenchPlan& self) { return self.session().options.variants; })
+      .def_prop_ro("micro_batches",
+                   [](const BenchPlan& self) { return self.session().options.micro_batches; })
       .def_prop_ro("backend",
                    [](const BenchPlan& self) {
                      return self.flags.backend.empty() ? std::nullopt : std::optional(self.flags.backend);

@@ -30,10 +30,15 @@ std::string page_of(const std::vector<Named>& results) {
   return report_page(records);
 }
 
+void write_file(const std::string& flag, nb::handle path, const std::string& text) {
+  const OutputFile output(flag, path_of(path).string());
+  if (output.is_stdout())
+    throw UsageError(flag + " - is no file (standard output is the caller's to write); give it a name");
+  output.write(text);
+}
+
 void save(const Result& result, nb::handle path) {
-  const OutputFile output("path", path_of(path).string());
-  if (output.is_stdout()) throw UsageError("path - is no file (json() gives the text); give it a name");
-  output.write(to_json(result.record));
+  write_file("path", path, to_json(result.record));
 }
 
 void add_comparison(nb::module_& module) {
@@ -79,6 +84,8 @@ void add_result(nb::module_& module) {
           nb::arg("name") = nb::none())
       .def("save", &save, nb::arg("path"));
   module.def("report_page", &page_of, nb::arg("results"), "One page with plots from named results.");
+  module.def("write_file", &write_file, nb::arg("flag"), nb::arg("path"), nb::arg("text"),
+             "Writes a file as the program does: whole or not at all; a device or a pipe in place.");
   add_comparison(module);
 }
 

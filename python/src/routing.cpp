@@ -219,7 +219,7 @@ void add_routing(nb::module_& module) {
         flags.model = model.value_or("");
         flags.num_processes = num_processes;
         flags.num_tokens = num_tokens;
-        flags.num_tokens_per_rank = num_tokens_per_rank.value_or(std::vector<std::int64_t>{});
+        flags.num_tokens_per_rank = tokens_per_rank_of(std::move(num_tokens_per_rank));
         flags.num_topk = num_topk;
         flags.num_experts = num_experts;
         flags.num_groups = num_groups;

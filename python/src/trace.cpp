@@ -93,7 +93,7 @@ void add_class(nb::module_& module) {
             app::WorkloadFlags workload;
             workload.num_processes = num_processes;
             workload.num_tokens = num_tokens;
-            workload.num_tokens_per_rank = num_tokens_per_rank.value_or(std::vector<std::int64_t>{});
+            workload.num_tokens_per_rank = tokens_per_rank_of(std::move(num_tokens_per_rank));
             workload.num_topk = num_topk;
             workload.placement = placement;
             workload.seed = seed_of(seed);

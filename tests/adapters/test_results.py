@@ -1,7 +1,9 @@
 """Runs that succeed: what they check, print and write."""
 
 import json
+import os
 import pathlib
+import subprocess
 import tempfile
 import unittest
 
@@ -76,6 +78,24 @@ class ResultsTest(runner.RunnerTest):
 
         self.assertEqual(json.loads(result.stdout)["config"]["num_ranks"], 2)
         self.assertIn("slowest rank", result.stderr)
+
+    def test_writes_into_a_pipe_and_through_a_link_and_leaves_both_what_they_are(self):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            pipe, link, target = folder / "pipe", folder / "link", folder / "target.html"
+            os.mkfifo(pipe)
+            link.symlink_to(target.name)
+            reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True)
+            self.addCleanup(reader.kill)
+
+            self.expect(0, "--adapter", "torch", "--num-processes", "2", "--device", "cpu", "--modes", "pair", "--json",
+                        str(pipe), "--html", str(link))
+
+            self.assertTrue(pipe.is_fifo())
+            self.assertEqual(json.loads(reader.communicate(timeout=runner.LIMIT_S)[0])["config"]["backend"], "torch")
+            self.assertTrue(link.is_symlink())
+            self.assertTrue(target.read_text(encoding="utf-8").startswith("<!doctype html>"))
+            self.assertEqual(len(list(folder.iterdir())), 3)
 
     def test_replays_a_routing_file(self):
         with tempfile.TemporaryDirectory() as folder:

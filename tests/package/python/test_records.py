@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
+import jsonschema
 import numpy as np
 
 import epskew
@@ -125,6 +126,19 @@ class Recorders(unittest.TestCase):
         self.assertEqual(second["kernel_timing"]["dispatch"]["samples_us"], [[1, 2, 3, 4]] * 2)
         self.assertEqual(len(second["misalignment"]["samples_us"]), 20)
 
+    def test_what_nobody_checked_is_null_and_the_worst_of_the_visits_stands(self):
+        plan = plan_of("--imbalance-factors", "1")
+        cases = {(None, None): None, ("passed", None): None, (None, "passed"): None, ("passed", "passed"): "passed",
+                 (None, "wrong"): "wrong", ("wrong", None): "wrong", ("wrong", "passed"): "wrong", ("one", "two"): "one"}
+        for verdicts, expected in cases.items():
+            with self.subTest(verdicts):
+                recorder = epskew.Recorder(plan, backend="mine")
+                for visit in plan.visits:
+                    recorder.add_visit(visit.round, {"dispatch": times(visit, 1.0)}, before=verdicts[visit.turn])
+
+                for each in recorder.finish().to_dict()["rounds"]:
+                    self.assertEqual(each["oracle"], {"before": expected, "after": None})
+
     def test_phases_have_costs_where_the_whole_was_not_measured(self):
         plan = plan_of("--imbalance-factors", "1,2")
         recorder = epskew.Recorder(plan, backend="halves")
@@ -225,10 +239,6 @@ class Results(unittest.TestCase):
         self.assertTrue(self.result.html().startswith("<!doctype html>"))
 
     def test_fit_the_schema(self):
-        try:
-            import jsonschema
-        except ImportError:
-            self.skipTest("jsonschema is not installed")
         schema = pathlib.Path(__file__).resolve().parents[3] / "schema/result.schema.json"
 
         jsonschema.validate(self.result.to_dict(), json.loads(schema.read_text()))
@@ -249,6 +259,29 @@ class Results(unittest.TestCase):
             epskew.Result.load(self.folder / "none.json")
         with self.assertRaises(epskew.UsageError):
             self.result.save("-")
+
+
+class Files(unittest.TestCase):
+    def test_are_written_whole_or_not_at_all(self):
+        with tempfile.TemporaryDirectory() as folder:
+            target = pathlib.Path(folder) / "a.json"
+            epskew.write_file("--json", target, "one")
+            epskew.write_file("--json", target, "two")
+
+            self.assertEqual(target.read_text(), "two")
+            self.assertEqual(os.listdir(folder), ["a.json"])
+
+    def test_a_device_stays_one(self):
+        epskew.write_file("--json", "/dev/null", "nothing")
+
+        self.assertTrue(pathlib.Path("/dev/null").is_char_device())
+        with self.assertRaises(epskew.EnvironmentFailure):
+            epskew.write_file("--json", "/dev/full", "nothing")
+
+    def test_what_is_no_place_is_refused_by_its_flag(self):
+        for place in ("-", "", "/", "/no/such/folder/a.json"):
+            with self.subTest(place), self.assertRaisesRegex(epskew.UsageError, "^--csv "):
+                epskew.write_file("--csv", place, "text")
 
 
 class OwnExchange(unittest.TestCase):

@@ -103,6 +103,10 @@ class Generated(unittest.TestCase):
                 self.assertEqual("epskew: " + str(caught.exception) + "\n", program.stderr)
         self.assertTrue(issubclass(epskew.UsageError, ValueError))
 
+    def test_no_tokens_of_any_rank_are_not_the_default(self):
+        with self.assertRaisesRegex(epskew.UsageError, "num_tokens_per_rank is empty"):
+            epskew.routing(num_tokens_per_rank=[])
+
 
 class Views(unittest.TestCase):
     def test_are_read_only_and_outlive_the_routing(self):

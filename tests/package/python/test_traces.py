@@ -91,6 +91,7 @@ class Traces(TraceTest):
             "layer 9|--layers": lambda: self.load(layers=[9]),
             "do not divide": lambda: self.load().replay(num_processes=3, num_tokens=1),
             "--deal up": lambda: self.load().replay(num_processes=4, num_tokens=1, deal="up"),
+            "num_tokens_per_rank is empty": lambda: self.load().replay(num_processes=4, num_tokens_per_rank=[]),
             "--windows": lambda: self.load().replay(num_processes=4, num_tokens=1, windows=0),
             "never negative": lambda: epskew.Trace.from_counts([1, -1]),
             "counts have shape": lambda: epskew.Trace.from_counts(np.ones((2, 2, 2), int)),
