@@ -1,10 +1,12 @@
 """Adapters that do something wrong on purpose. Named as module:Class, so that none of them is ever registered."""
 
+import atexit
 import os
 import signal
 import time
 
 import torch
+import torch.distributed as dist
 
 from epskew.adapters.deepep import DeepEpAdapter
 from epskew.adapters.torch_alltoall import TorchAdapter
@@ -152,4 +154,19 @@ class FailingTorch(TorchAdapter):
         elif what == "hang":
             time.sleep(600)
         else:
+            raise ValueError("this adapter is broken")
+
+
+class ClingingTorch(TorchAdapter):
+    """Right, but its processes do not end: rank 1 hangs `in` what comes after the work; fail=yes: after an error."""
+
+    variants = {"in": "exit (what Python runs at its end) or group (destroy_process_group)", "fail": "yes: set-up raises"}
+
+    def set_up(self, world):
+        super().set_up(world)
+        if world.rank == 1 and self.job.variants["in"] == "exit":
+            atexit.register(time.sleep, 600)
+        elif world.rank == 1:
+            dist.destroy_process_group = lambda: time.sleep(600)
+        if self.job.variants.get("fail") == "yes":
             raise ValueError("this adapter is broken")

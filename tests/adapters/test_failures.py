@@ -112,6 +112,27 @@ class FailureTest(runner.RunnerTest):
 
         self.assertIn("rank 1: ValueError: this adapter is broken", message)
 
+    def cling(self, code, *options):
+        return self.expect(code, "--adapter", "faulty:ClingingTorch", "--device", "cpu", "--num-processes", "2",
+                           "--dispatch-format", "bf16", "--modes", "fused", *options, MARK=self.mark)
+
+    def test_what_a_library_runs_at_exit_keeps_nobody(self):
+        result = self.cling(0, "--variant", "in=exit")
+
+        self.assertIn("slowest rank", result.stdout)
+        self.assertNotIn("did not end", result.stderr)
+
+    def test_a_rank_that_hangs_when_all_is_done_is_ended_and_named(self):
+        result = self.cling(0, "--variant", "in=group")
+
+        self.assertIn("slowest rank", result.stdout)
+        self.assertIn("epskew: rank 1 did not end when all was done", result.stderr)
+
+    def test_after_an_error_too(self):
+        result = self.cling(1, "--variant", "in=exit", "--variant", "fail=yes")
+
+        self.assertIn("ValueError: this adapter is broken", result.stderr)
+
     def test_ranks_die_with_their_launcher(self):
         launcher = subprocess.Popen(
             runner.command("--adapter", "faulty:FailingTorch", "--variant", "act=hang", "--device", "cpu", "--num-processes",

@@ -1,6 +1,7 @@
 """Parts of the runner and of the adapters that need no processes of their own."""
 
 import argparse
+import math
 import os
 import pathlib
 import subprocess
@@ -20,8 +21,9 @@ import exchange as deliveries
 from epskew.adapters import Job, deepep_test, find_adapter
 from epskew.adapters.bits import bf16_bits, bf16_tensor
 from epskew.adapters.deepep import DeepEpAdapter
-from epskew.adapters.fp8 import has_float8, quantise
-from epskew.bench import flags
+from epskew.adapters.deepep_v2 import DeepEpV2Adapter, weighted
+from epskew.adapters.fp8 import _scales_of, has_float8, quantise
+from epskew.bench import flags, job, rank
 from epskew.bench.board import Board, Limits
 from epskew.bench.job import make_task
 from epskew.bench.place import Place
@@ -45,6 +47,7 @@ class UsageTest(unittest.TestCase):
             "--modes quick is unknown": [*TORCH, "--modes", "quick"],
             "--backend cpu and --adapter are both given": [*TORCH, "--backend", "cpu"],
             "drop --use-logfmt": [*TORCH, "--use-logfmt"],
+            "--micro-batches 2 is not for --adapter": [*TORCH, "--micro-batches", "2"],
             "--setup-timeout -1.0 is not a time": [*TORCH, "--setup-timeout", "-1"],
             "--no-such-flag": [*TORCH, "--no-such-flag"],
         }
@@ -118,18 +121,70 @@ class DeepEpResultsTest(unittest.TestCase):
         return scales.view(torch.int32) if scales.dtype == torch.uint8 else scales
 
     def test_on_the_device_experts_make_what_the_oracle_makes(self):
-        for dispatch in ("bf16", "fp8", "fp8_ue8m0") if has_float8() else ("bf16",):
+        self.check_experts("bf16")
+
+    @unittest.skipUnless(has_float8(), "this torch has no float8: rows in FP8 are not tested")
+    def test_on_the_device_experts_make_it_of_rows_in_fp8_too(self):
+        for dispatch in ("fp8", "fp8_ue8m0"):
             with self.subTest(dispatch):
-                oracle, adapter = self.adapter(dispatch)
-                received = adapter.received()
-                self.assertTrue(oracle.check_dispatch(1, received), oracle.check_dispatch(1, received).message)
-                from_host = adapter.experts(oracle.expert_output(1, received)).clone()
-                adapter.results.zero_()
+                self.check_experts(dispatch)
 
-                on_device = adapter.experts_on_device(torch.tensor(oracle.expert_factors(1)))
+    def check_experts(self, dispatch):
+        oracle, adapter = self.adapter(dispatch)
+        received = adapter.received()
+        self.assertTrue(oracle.check_dispatch(1, received), oracle.check_dispatch(1, received).message)
+        from_host = adapter.experts(oracle.expert_output(1, received)).clone()
+        adapter.results.zero_()
 
-                self.assertTrue(torch.equal(on_device, from_host))
-                self.assertTrue(from_host.any())
+        on_device = adapter.experts_on_device(torch.tensor(oracle.expert_factors(1)))
+
+        self.assertTrue(torch.equal(on_device, from_host))
+        self.assertTrue(from_host.any())
+
+
+class DeepEpV2ResultsTest(unittest.TestCase):
+    """What its experts and a library that sums their products in float32 make of a right dispatch."""
+
+    HIDDEN = 512
+
+    def exchange(self, data):
+        routing = epskew.routing(num_processes=4, num_tokens=64, num_experts=16, num_topk=8, imbalance_factor=1.5)
+        exchange = deliveries.Exchange(routing, self.HIDDEN, dispatch="bf16", data=data)
+        exchange.oracle = epskew.Oracle(routing, self.HIDDEN, dispatch="bf16", data=data, seed=3,
+                                        rounding=DeepEpV2Adapter.rounding)
+        return exchange
+
+    def combined(self, exchange, rank):
+        """Of one rank's tokens; the sum begins with the last selection."""
+        given = exchange.oracle.input(rank)
+        sums = torch.zeros(given.x.shape, dtype=torch.float32)
+        for delivery, here in reversed(list(zip(exchange.deliveries, range(4)))):
+            outputs = exchange.oracle.expert_output(here, delivery.received())
+            for expert in reversed(range(4)):
+                begin, count = delivery.begin[expert, rank], delivery.count[expert, rank]
+                token = torch.from_numpy(delivery.tokens[expert, begin : begin + count].astype(np.int64))
+                slot = torch.from_numpy(np.argmax(given.topk_idx[token] == here * 4 + expert, axis=1))
+                weights = torch.from_numpy(np.array(given.topk_weights))[token, slot]
+                rows = bf16_tensor(np.ascontiguousarray(outputs[expert, begin : begin + count]))
+                sums.index_add_(0, token, weighted(rows, weights).float())
+        return sums.to(torch.bfloat16)
+
+    def test_it_is_right(self):
+        for data in ("exact", "random"):
+            exchange = self.exchange(data)
+            for rank in range(4):
+                with self.subTest(data, rank=rank):
+                    report = exchange.oracle.check_combine(rank, bf16_bits(self.combined(exchange, rank)))
+
+                    self.assertTrue(report, report.message)
+
+    def test_a_product_is_rounded_once(self):
+        rows = bf16_tensor(epskew.to_bfloat16(np.array([[3.0, 1.0]], dtype=np.float32)))
+        weight = 1 + 2**-8  # rounded to bf16 by itself it would be 1
+
+        product = weighted(rows, torch.tensor([weight]))
+
+        self.assertEqual(product.float().tolist(), [[3 + 2**-6, 1.0]])
 
 
 class PlaceTest(unittest.TestCase):
@@ -151,6 +206,23 @@ class PlaceTest(unittest.TestCase):
     def test_several_hosts_need_local_ranks(self):
         with self.assertRaises(epskew.UsageError):
             Place.of_starter({"PMI_RANK": "1", "PMI_SIZE": "2", "MASTER_ADDR": "somewhere"})
+
+
+class SharedDeviceTest(unittest.TestCase):
+    def test_every_device_has_one_rank_that_empties_its_caches_and_the_record_counts_them(self):
+        for devices in range(1, 9):
+            for ranks in range(1, 17):
+                with self.subTest(devices=devices, ranks=ranks), \
+                        mock.patch.object(torch.cuda, "device_count", return_value=devices), \
+                        mock.patch.object(torch.cuda, "set_device"):
+                    shared = job._ranks_per_device("cuda", ranks)
+                    task = mock.Mock(job=Job(ranks, ranks, 1, 128, 8, "bf16", "bf16", "cuda", shared))
+                    taken = [rank._device_of(task, Place(each, ranks, each, ranks, "")).index for each in range(ranks)]
+
+                    self.assertLessEqual(max(taken), devices - 1)
+                    flushing = [taken[each] for each in range(ranks) if each % shared == 0]  # as visit.py has it
+                    self.assertEqual(flushing, sorted(set(taken)))
+                    self.assertEqual(len(set(taken)), -(-ranks // shared))  # as results.py has it
 
 
 class BoardTest(unittest.TestCase):
@@ -197,6 +269,18 @@ class BoardTest(unittest.TestCase):
 
         self.assertEqual([state.rank for state in first.stuck()], [1])
 
+    def test_a_run_is_over_when_all_are_done_for_a_while(self):
+        with mock.patch("epskew.bench.board.GRACE_S", 0.2):
+            first, second = self.board(0), self.board(1)
+            first.enter("done")
+            time.sleep(0.3)
+            self.assertFalse(first.is_over())
+            second.enter("done")
+            self.assertFalse(first.is_over())
+            time.sleep(0.3)
+
+            self.assertTrue(first.is_over())
+
     def test_nobody_is_stuck_within_the_limits(self):
         first, second = self.board(0), self.board(1)
         first.enter("dispatch")
@@ -213,7 +297,19 @@ class QuantiseTest(unittest.TestCase):
         values[1, 0] = 448.0
         self.x = bf16_tensor(epskew.to_bfloat16(values.astype(np.float32)))
 
-    def test_each_rule_is_that_of_every_backend(self):
+    def test_scales_are_those_of_the_definition(self):
+        groups = self.x.float().view(5, 3, 128)
+        largest = np.maximum(np.abs(groups.numpy()).max(axis=-1).astype(np.float64), 1e-4) / 448
+        above = [[2.0 ** math.ceil(math.log2(each)) for each in row] for row in largest]
+        for power_of_two, wanted in ((False, largest), (True, above)):
+            with self.subTest(power_of_two=power_of_two):
+                scales, multipliers = (each.squeeze(-1).double().numpy() for each in _scales_of(groups, power_of_two))
+
+                np.testing.assert_allclose(scales, wanted, rtol=0 if power_of_two else 2**-22)
+                np.testing.assert_allclose(scales * multipliers, 1, rtol=0 if power_of_two else 2**-22)
+
+    @unittest.skipUnless(has_float8(), "this torch has no float8: its cast is not tested, only the scales are")
+    def test_codes_are_those_of_every_backend(self):
         for rule in ("fp8", "fp8_pow2"):
             codes, scales = quantise(self.x, rule)
             wanted = epskew.quantise_fp8(bf16_bits(self.x), power_of_two=rule == "fp8_pow2")

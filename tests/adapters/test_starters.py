@@ -60,6 +60,23 @@ class StarterTest(runner.RunnerTest):
         self.assertEqual(codes, [4, -9], outputs)
         self.assertRegex(outputs[0][1], r"rank 1 died in dispatch of round \S+")
 
+    def test_a_library_that_hangs_at_the_end_keeps_nobody(self):
+        cases = [(0, "in=exit"), (0, "in=group"), (1, "in=exit", "fail=yes")]
+        for code, *variants in cases:
+            with self.subTest(variants):
+                options = [word for variant in variants for word in ("--variant", variant)]
+                codes, outputs = self.start(2, "--adapter", "faulty:ClingingTorch", *options, *ARGUMENTS[2:],
+                                            "--num-processes", "2")
+
+                self.assertEqual(codes, [code, code], outputs)
+                self.assertEqual("slowest rank" in outputs[0][0], code == 0)
+
+    def test_a_place_that_is_not_said_whole_is_the_users_mistake(self):
+        result = runner.run(*ARGUMENTS, RANK="1", WORLD_SIZE="2", MASTER_ADDR="somewhere")
+
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertIn("epskew: LOCAL_RANK and LOCAL_WORLD_SIZE are not set", result.stderr)
+
     @unittest.skipUnless(shutil.which("mpirun"), "no mpirun here")
     def test_processes_of_mpirun_are_the_ranks(self):
         result = self.expect(0, *ARGUMENTS, "--num-processes", "2", MASTER_PORT=free_port(),

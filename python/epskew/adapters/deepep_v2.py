@@ -25,7 +25,14 @@ def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(str(part) for part in version)
 
 
+def weighted(rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """[n, H] bf16 times [n] float32: one rounding, that to the bf16 in which combine carries the products."""
+    return (rows.float() * weights.float().unsqueeze(1)).to(torch.bfloat16)
+
+
 class DeepEpV2Adapter(Adapter):
+    #: Products travel in bf16 and are then summed.
+    rounding = "summed_on_the_way"
     variants = {
         "cast": "timed: the FP8 cast, in torch operations, is part of dispatch; before (as in the library's own test)",
         "cpu_sync": "on: dispatch waits on the host for exact counts; off",
@@ -135,7 +142,7 @@ class DeepEpV2Adapter(Adapter):
     def experts(self, rows: np.ndarray) -> torch.Tensor:
         place = torch.from_numpy(self.order).to(self.weights.device)
         results = torch.zeros(self.weights.shape[0], self.job.hidden, dtype=torch.bfloat16, device=place.device)
-        results[place] = bf16_tensor(rows, place.device) * self.weights[place].to(torch.bfloat16).unsqueeze(1)
+        results[place] = weighted(bf16_tensor(rows, place.device), self.weights[place])
         return results
 
     def combine(self, batch: Batch, results: torch.Tensor) -> None:

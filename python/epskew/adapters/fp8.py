@@ -34,16 +34,21 @@ def _borrowed_cast(x: torch.Tensor, power_of_two: bool) -> tuple[torch.Tensor, t
     return torch.from_numpy(codes), torch.from_numpy(scales)
 
 
-def _cast(x: torch.Tensor, power_of_two: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    groups = x.float().view(x.shape[0], -1, _GROUP)
+def _scales_of(groups: torch.Tensor, power_of_two: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """[T, G, 128] float32 → scales and what values are multiplied by, [T, G, 1] each."""
     amax = groups.abs().amax(dim=-1, keepdim=True).clamp(min=1e-4)
     if not power_of_two:
-        scale, multiplier = amax / _LARGEST, _LARGEST / amax
-    else:
-        mantissa, exponent = torch.frexp(amax / _LARGEST)
-        # frexp's mantissa is in [0.5, 1): 0.5 means that the value is a power of two already.
-        exponent = torch.where(mantissa == 0.5, exponent - 1, exponent)
-        scale, multiplier = torch.ldexp(torch.ones_like(amax), exponent), torch.ldexp(torch.ones_like(amax), -exponent)
+        return amax / _LARGEST, _LARGEST / amax
+    mantissa, exponent = torch.frexp(amax / _LARGEST)
+    # frexp's mantissa is in [0.5, 1): 0.5 means that the value is a power of two already.
+    exponent = torch.where(mantissa == 0.5, exponent - 1, exponent)
+    one = torch.ones_like(amax)
+    return torch.ldexp(one, exponent), torch.ldexp(one, -exponent)
+
+
+def _cast(x: torch.Tensor, power_of_two: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    groups = x.float().view(x.shape[0], -1, _GROUP)
+    scale, multiplier = _scales_of(groups, power_of_two)
     # torch's cast makes NaN of what is too large, so it is clamped first.
     codes = (groups * multiplier).clamp(-_LARGEST, _LARGEST).to(torch.float8_e4m3fn)
     return codes.view(x.shape), scale.squeeze(-1).contiguous()

@@ -17,8 +17,8 @@ from epskew.adapters import adapter_places, find_adapter
 from . import flags
 from .job import make_task
 from .launcher import launch
-from .place import Place
-from .rank import exit_code_of, run_rank
+from .place import Place, is_of_starter
+from .rank import exit_code_of, leave, run_rank
 
 
 def _list_adapters() -> None:
@@ -39,22 +39,24 @@ def _run(argv: list[str]) -> int:
         _list_adapters()
         return 0
     place = Place.of_starter(os.environ)
-    if place is not None:
-        run_rank(argv, place, sys.stdout)
-        return 0
-    return launch(argv, make_task(argv))
+    if place is None:
+        return launch(argv, make_task(argv))
+    run_rank(argv, place, sys.stdout)
+    return 0
 
 
 def main() -> int:
     try:
-        return _run(sys.argv[1:])
+        code = _run(sys.argv[1:])
     except (epskew.UsageError, epskew.WrongResult, epskew.RankLost, epskew.EnvironmentFailure) as error:
-        print(f"epskew: {error}", file=sys.stderr, flush=True)
+        print(f"epskew: {error}", file=sys.stderr)
         code = exit_code_of(error)
-        if Place.of_starter(os.environ) is not None:
-            # Threads and destructors of a library in the middle of an exchange may wait for ever.
-            os._exit(code)
-        return code
+    except Exception as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+        code = exit_code_of(error)
+    if is_of_starter(os.environ):
+        leave(code)
+    return code
 
 
 if __name__ == "__main__":

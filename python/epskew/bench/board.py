@@ -23,6 +23,8 @@ PHASES = (
 _ACTIVITIES = ("start", "set-up", "waiting", "oracle", "timing", "collecting", "tear-down", "done") + PHASES
 _STEP, _ACTIVITY, _SINCE, _ROUND, _ARRIVALS, _PID, _STOP, _WORDS = range(8)
 _GONE, _STOPPED = ("", "Z", "X"), ("T", "t")
+#: How long a rank may take to end once all are done, or to say what it saw once one has failed.
+GRACE_S = 3.0
 #: Polls between two looks at the clock and at whether the others live.
 _POLLS = 2048
 
@@ -137,6 +139,13 @@ class Board:
                 )
             )
         return states
+
+    def is_over(self) -> bool:
+        """Whether all ranks of this host are done, and have been for the grace period: what still runs may never end."""
+        states = self.states()
+        return len(states) == len(self.ranks) and all(
+            state.activity == "done" and state.seconds > GRACE_S for state in states
+        )
 
     def stuck(self) -> list[RankState]:
         """The ranks that keep the others: alive, and at one thing for too long.

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import epskew
-from epskew.adapters import Job
 
 MODES = ("pair", "fused", "split")
 
@@ -36,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m epskew.bench",
         description="Times an expert-parallel library through its adapter: identical routing, one clock, one check.",
-        epilog="All flags of `epskew bench` but --backend follow below.",
+        epilog="Below: the flags that `epskew bench` has too. --backend and --micro-batches have no meaning here and are refused.",
         allow_abbrev=False,
         add_help=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -80,18 +79,3 @@ def parse(argv: list[str]) -> Flags:
 
 def help_text() -> str:
     return _parser().format_help() + "\n" + epskew.bench_help()
-
-
-def job_of(plan: epskew.BenchPlan, device: str, ranks_per_device: int) -> Job:
-    return Job(
-        num_ranks=plan.num_ranks,
-        num_experts=plan.num_experts,
-        topk=plan.topk,
-        hidden=plan.hidden,
-        max_tokens=plan.max_tokens,
-        dispatch_format=plan.dispatch_format,
-        combine_format=plan.combine_format,
-        device=device,
-        ranks_per_device=ranks_per_device,
-        variants=dict(plan.variants),
-    )

@@ -31,11 +31,30 @@ def make_task(argv: list[str], local_ranks: int | None = None) -> Task:
         raise epskew.UsageError(
             f"--backend {plan.backend} and --adapter are both given (a backend is run by `epskew bench`); drop one"
         )
+    if plan.micro_batches != 1:
+        raise epskew.UsageError(
+            f"--micro-batches {plan.micro_batches} is not for --adapter (an adapter has one exchange in flight); drop it"
+        )
     adapter = find_adapter(flags.adapter)
     device = _device_of(flags)
-    job = command_line.job_of(plan, device, _ranks_per_device(device, local_ranks or plan.num_ranks))
+    job = _job_of(plan, device, _ranks_per_device(device, local_ranks or plan.num_ranks))
     _check(flags, adapter, job)
     return Task(flags, plan, adapter, job, _modes_of(flags, adapter, job))
+
+
+def _job_of(plan: epskew.BenchPlan, device: str, ranks_per_device: int) -> Job:
+    return Job(
+        num_ranks=plan.num_ranks,
+        num_experts=plan.num_experts,
+        topk=plan.topk,
+        hidden=plan.hidden,
+        max_tokens=plan.max_tokens,
+        dispatch_format=plan.dispatch_format,
+        combine_format=plan.combine_format,
+        device=device,
+        ranks_per_device=ranks_per_device,
+        variants=dict(plan.variants),
+    )
 
 
 def _own(argv: list[str], rest: list[str]) -> list[str]:

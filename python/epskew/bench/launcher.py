@@ -14,13 +14,11 @@ from pathlib import Path
 
 import epskew
 
-from .board import Board, describe
+from .board import GRACE_S, Board, describe
 from .job import Task
 from .rank import EXIT_CODES, make_board, make_folder
 
 _POLL_S = 0.05
-#: How long the others may take to say what they saw once a rank has failed.
-_GRACE_S = 3.0
 _PR_SET_PDEATHSIG = 1
 _LOST = EXIT_CODES[epskew.RankLost]
 
@@ -69,6 +67,9 @@ class RankProcesses:
                 return 0, ""
             if any(codes):
                 return self._explain()
+            if self._board.is_over():
+                left = ", ".join(f"rank {rank}" for rank, code in enumerate(codes) if code is None)
+                return 0, f"{left} did not end when all was done (the library waits for something); it was ended"
             stuck = self._board.stuck()
             if stuck:
                 return _LOST, f"{describe(stuck)} took too long; the run is ended"
@@ -77,7 +78,7 @@ class RankProcesses:
         """One has failed: hears the others, and finds the cause among the consequences."""
         states = {state.rank: state for state in self._board.states()}
         self._board.stop()
-        deadline = time.monotonic() + _GRACE_S
+        deadline = time.monotonic() + GRACE_S
         while time.monotonic() < deadline and None in [process.poll() for process in self._processes]:
             time.sleep(_POLL_S)
         outcomes = {}

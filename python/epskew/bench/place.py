@@ -41,6 +41,11 @@ class Place:
         return None
 
 
+def is_of_starter(environment: Mapping[str, str]) -> bool:
+    """Whether torchrun or mpirun started this process."""
+    return any(names[0] in environment and names[1] in environment for names in _STARTERS)
+
+
 def _numbers(environment: Mapping[str, str], names: tuple[str, ...]) -> tuple[int, int, int, int]:
     rank, size = int(environment[names[0]]), int(environment[names[1]])
     if names[2] in environment and names[3] in environment:

@@ -12,7 +12,7 @@ import threading
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 import torch
 import torch.distributed as dist
@@ -108,7 +108,8 @@ def _run(task: Task, place: Place, world: World, board: Board, out: TextIO) -> N
 def _device_of(task: Task, place: Place) -> torch.device:
     if task.job.device == "cpu":
         return torch.device("cpu")
-    device = torch.device("cuda", place.local_rank % torch.cuda.device_count())
+    # Neighbours share a device: CacheFlush and the record's number of devices count on it.
+    device = torch.device("cuda", place.local_rank // task.job.ranks_per_device)
     torch.cuda.set_device(device)
     return device
 
@@ -144,21 +145,31 @@ def _host() -> str:
 
 
 def _watch(board: Board, folder: Path) -> None:
-    """Ends this process when a rank of this host is stuck: somebody else started it, so nobody watches from outside."""
+    """Ends this process when a rank of this host is stuck, or this one when all is done: somebody else started it, so
+    nobody watches from outside."""
 
     def look() -> None:
         while True:
             time.sleep(_WATCH_S)
+            if board.is_over():
+                leave(0)
             stuck = board.stuck()
             if stuck:
-                print(f"epskew: {describe(stuck)} took too long; the run is ended", file=sys.stderr, flush=True)
+                print(f"epskew: {describe(stuck)} took too long; the run is ended", file=sys.stderr)
                 shutil.rmtree(folder, ignore_errors=True)
-                os._exit(4)
+                leave(EXIT_CODES[epskew.RankLost])
 
     threading.Thread(target=look, daemon=True).start()
 
 
-def main() -> int:
+def leave(code: int) -> NoReturn:
+    """Ends this process at once: threads and destructors of a library in the middle of an exchange may wait for ever."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def main() -> NoReturn:
     """A rank that the launcher started: `python -m epskew.bench.rank FOLDER`. Leaves its outcome in the folder."""
     folder = Path(sys.argv[1])
     place = Place.of_launcher(folder)
@@ -175,11 +186,10 @@ def main() -> int:
         draft.rename(folder / f"outcome-{place.rank}.json")
         if code == 1:
             sys.excepthook(*sys.exc_info())
-        # Threads and destructors of a library in the middle of an exchange may wait for ever.
-        sys.stderr.flush()
-        os._exit(code)
-    return 0
+        leave(code)
+    out.flush()
+    leave(0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
