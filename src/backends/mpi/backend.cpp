@@ -48,6 +48,7 @@ class MpiBackend final : public Backend {
                                     const ExchangeOptions& options) const override {
     validate(shape, options);
     mpi::parse_variants(options);
+    mpi::fold_payload(shape);
     if (options.combine != CombineFormat::bf16 && mpi::payload_is_folded()) {
       throw UsageError(fmt::format(
           "results cannot be combined in {} where payload is folded (how long they are depends on "

@@ -15,13 +15,17 @@ namespace epskew::mpi {
 inline constexpr bool is_simulated = true;
 /// Of this run.
 Simulation simulation();
-/// Whether the memory of rows is folded, see simulated.cpp.
+/// From now on the memory of rows is folded, where EPSKEW_FOLD_PAYLOAD says from how many bytes on. Throws
+/// UsageError where that is no number, or so small that lists of a routing of this shape would be folded too.
+void fold_payload(const ExchangeShape& shape);
+/// Whether it is.
 bool payload_is_folded();
 #else
 inline constexpr bool is_simulated = false;
 inline Simulation simulation() {
   return {};
 }
+inline void fold_payload(const ExchangeShape& /*shape*/) {}
 inline bool payload_is_folded() {
   return false;
 }
