@@ -85,7 +85,7 @@ def simulate(args, xml, name, ranks, arguments, folded):
                    *[f"--cfg={item}" for item in [*CONFIG, *SCHEDULES[args.schedule]]], "--log=root.thres:error",
                    args.build / "apps/epskew/epskew", "bench", "--backend", "mpi", "--num-processes", ranks, "--no-flush",
                    "--passes", 1, "--warmup", 0, "--timeout", 86400, *arguments, "--json", folder / "result.json"]
-        environment = {**os.environ, "EPSKEW_PLATFORM": name, **({"EPSKEW_FOLD_PAYLOAD": str(folded_from(args, ranks))} if folded else {})}
+        environment = {**os.environ, "EPSKEW_PLATFORM": name, "EPSKEW_SCHEDULE": args.schedule, **({"EPSKEW_FOLD_PAYLOAD": str(folded_from(args, ranks))} if folded else {})}
         before = os.times()
         with subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               env=environment, cwd=folder) as process:
@@ -103,6 +103,16 @@ def simulate(args, xml, name, ranks, arguments, folded):
         return record, seconds, memory.stop()
 
 
+def keep_cost(args, ranks, seconds, peak):
+    """Sets what one simulation took in the list of all of them."""
+    file = args.results / "simulated_cost.json"
+    costs = json.loads(file.read_text()) if file.exists() else []
+    costs = [cost for cost in costs if (cost["schedule"], cost["ranks"]) != (args.schedule, ranks)]
+    costs.append({"schedule": args.schedule, "ranks": ranks, "processor_s": round(seconds, 1), "peak_bytes": peak})
+    costs.sort(key=lambda cost: (cost["schedule"], cost["ranks"]))
+    file.write_text(json.dumps(costs, indent=1) + "\n")
+
+
 def scale(args):
     lines = ["| EP ranks | nodes | round | dispatch us | combine us | D+C us | cost of imbalance | processor s | peak GiB |",
              "|---" * 9 + "|"]
@@ -110,10 +120,10 @@ def scale(args):
         shape = ["--num-tokens", args.num_tokens, "--hidden", args.hidden, "--num-topk", args.num_topk, "--num-experts",
                  args.num_experts, "--ranks-per-node", machines.GPUS_PER_NODE, "--iterations", args.iterations,
                  "--imbalance-factors", ",".join(map(str, args.imbalance_factors))]
-        name = f"{ranks // machines.GPUS_PER_NODE} nodes of {machines.GPUS_PER_NODE} GPUs, NVLink 450 GB/s, rails of 400 Gb/s; messages " \
-               f"{args.schedule}"
+        name = f"{ranks // machines.GPUS_PER_NODE} nodes of {machines.GPUS_PER_NODE} GPUs, NVLink 450 GB/s, rails of 400 Gb/s"
         record, seconds, peak = simulate(args, machines.gpus(ranks), name, ranks, shape, folded=True)
         (args.results / f"simulated_{'pairwise_' if args.schedule == 'pairwise' else ''}ep{ranks}.json").write_text(json.dumps(record) + "\n")
+        keep_cost(args, ranks, seconds, peak)
         balanced = next(slowest(r, "dispatch_combine") for r in record["rounds"] if r["target_factor"] == 1.0)
         for measured in record["rounds"]:
             times = [slowest(measured, phase) for phase in PHASES]

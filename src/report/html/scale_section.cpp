@@ -1,6 +1,9 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <string>
 
 #include "report/html/sections.hpp"
 
@@ -20,9 +23,12 @@ const RoundRecord* balanced_round(const Record& record) {
   return found == record.rounds.end() ? nullptr : &*found;
 }
 
-/// Times of different kinds are different lines.
+/// Times of different kinds are different lines: other ways to exchange, other simulators or their schedules.
 std::string kind_of(const Record& record) {
-  return record.config.backend + (record.simulation ? ", simulated" : record.emulation ? ", emulation" : "");
+  if (record.simulation) return record.config.backend + ", " + record.simulation->simulator;
+  std::string kind = record.config.backend + (record.emulation ? ", emulation" : "");
+  for (const auto& [name, value] : record.config.variants) kind += fmt::format(", {}={}", name, value);
+  return kind;
 }
 
 void add_row(const Pair& pair, const RoundSource& source, Phase which, Table& table) {

@@ -136,8 +136,10 @@ TEST(ScaleSection, SetsTheCostOfEveryFactorAgainstTheNumberOfRanks) {
   ASSERT_TRUE(section);
   const Table& table = section->figures.at(0).table;
   ASSERT_EQ(table.rows.size(), 6u);  // uniform and balanced rounds have no cost; three phases
-  EXPECT_EQ(text_of(table.rows[0]), "fewcpu, emulationdispatch + combinefactor 1.5642.50010040.0");
-  EXPECT_EQ(text_of(table.rows[1]), "manycpu, emulationdispatch + combinefactor 1.52562.25090.040.0");
+  EXPECT_EQ(text_of(table.rows[0]),
+            "fewcpu, emulation, dispatch=directdispatch + combinefactor 1.5642.50010040.0");
+  EXPECT_EQ(text_of(table.rows[1]),
+            "manycpu, emulation, dispatch=directdispatch + combinefactor 1.52562.25090.040.0");
   EXPECT_EQ(table.rows[1][4].source, "1:/config/num_ranks");
   EXPECT_EQ(table.rows[1][6].source, "1:/rounds/2/timing/dispatch_combine/slowest_rank/p50");
 }
@@ -170,7 +172,26 @@ TEST(ScaleSection, LetsTheReaderChooseWhereKindsDiffer) {
   const auto section = scale_section(results);
 
   EXPECT_EQ(section.value().figures.at(0).plot["select"], nlohmann::json::array({"kind"}));
-  EXPECT_EQ(section->figures.at(0).table.rows.at(1)[1].text, "cpu, simulated");
+  EXPECT_EQ(section->figures.at(0).table.rows.at(1)[1].text, "cpu, a simulator");
+}
+
+TEST(ScaleSection, KeepsSchedulesAndVariantsOfOneSizeApart) {
+  std::vector results{scaled("few", 64, 2), scaled("together", 256, 3), scaled("pairwise", 256, 2),
+                      scaled("other", 256, 2)};
+  for (NamedRecord& result : results) result.record.emulation.reset();
+  results[0].record.config.variants = {{"exchange", "node"}};
+  results[1].record.simulation = SimulationRecord{"a simulator, messages together", "a machine", false};
+  results[2].record.simulation = SimulationRecord{"a simulator, messages pairwise", "a machine", false};
+  results[3].record.config.variants = {{"exchange", "rma"}, {"ranks-per-node", "2"}};
+
+  const auto section = scale_section(results);
+
+  const Table& table = section.value().figures.at(0).table;
+  EXPECT_EQ(table.rows.at(0)[1].text, "cpu, exchange=node");
+  EXPECT_EQ(table.rows.at(1)[1].text, "cpu, a simulator, messages together");
+  EXPECT_EQ(table.rows.at(2)[1].text, "cpu, a simulator, messages pairwise");
+  EXPECT_EQ(table.rows.at(3)[1].text, "cpu, exchange=rma, ranks-per-node=2");
+  EXPECT_EQ(section->figures.at(0).plot["select"], nlohmann::json::array({"kind"}));
 }
 
 TEST(LatencySection, HoldsEveryRoundAgainstTheBalancedOne) {
