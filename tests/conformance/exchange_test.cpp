@@ -138,6 +138,28 @@ TEST_P(Logfmt, CombinesWithinItsTolerance) {
 INSTANTIATE_TEST_SUITE_P(All, Logfmt, ::testing::ValuesIn(scenarios()),
                          [](const auto& test) { return test.param.name; });
 
+/// Half of 160 results come back to every rank from another half of the ranks: more bytes than a backend that
+/// returns them in parts has under way at a time. How tokens went out does not matter to that.
+TEST_F(Conformance, ManyResultsComeBackAsTheyLeft) {
+  const Scenario scenario{"ManyResults", {Tokens(4, 20), 16, 8}, 16384};
+  ExchangeOptions options = options_under_test();
+  options.dispatch = DispatchFormat::fp8;
+
+  expect_right(scenario, options, OracleData::random);
+}
+
+TEST_F(Conformance, ManyCodedResultsComeBackAsTheyLeft) {
+  const Scenario scenario{"ManyCodedResults", {Tokens(4, 32), 16, 8}, 16384};
+  ExchangeOptions options = options_under_test();
+  options.combine = CombineFormat::logfmt10;
+
+  try {
+    expect_right(scenario, options, OracleData::random);
+  } catch (const UsageError& refused) {
+    GTEST_SKIP() << refused.what();
+  }
+}
+
 class FreshOperations : public Conformance, public ::testing::WithParamInterface<std::tuple<int, int>> {};
 
 TEST_P(FreshOperations, AreRight) {

@@ -21,7 +21,7 @@ LIMIT_S = 60
 SLACK_S = 20  # what the launcher and a loaded machine may take beyond a run's timeout
 REASON = hosts.why_not()
 
-SMALL = ["bench", "--backend", "mpi", "--num-tokens", "8", "--hidden", "1024", "--num-experts", "24", "--num-topk", "4",
+SMALL = ["bench", "--backend", "mpi", "--num-tokens", "8", "--hidden", "1024", "--num-experts", "40", "--num-topk", "4",
          "--num-masked", "0", "--imbalance-factors", "1"]
 
 
@@ -63,11 +63,19 @@ class SeveralHosts(unittest.TestCase):
 
     def test_three_hosts_of_unequal_size_have_their_names_in_the_record(self):
         with hosts.Hosts(3) as net:
-            _, record = self.bench(net, 4, 2, "--iterations", "2", "--variant", "exchange=node")
-            expected = [net.name(0), net.name(1)]  # four processes fill two hosts of two
+            _, record = self.bench(net, 5, 2, "--iterations", "2", "--variant", "exchange=node")
+            expected = [net.name(host) for host in range(3)]
 
         self.assertEqual(record["topology"]["hosts"], expected)
-        self.assertEqual(record["topology"]["node_of_rank"], [0, 0, 1, 1])
+        self.assertEqual(record["topology"]["node_of_rank"], [0, 0, 1, 1, 2])
+
+    def test_the_suite_passes_on_four_hosts_of_one_process(self):
+        with hosts.Hosts(4) as net:
+            result = run(net.mpirun(4, 1) + [CONFORMANCE, "exchange=node", "--gtest_brief=1",
+                                             "--gtest_filter=*FourRanks_*:*EmptyRank_*:Conformance.Many*:Conformance.Two*"])
+
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertRegex(result.stdout, r"PASSED.*m19 tests")
 
     def test_a_slow_link_stands_in_the_record(self):
         measured = []
