@@ -161,6 +161,20 @@ class Results(unittest.TestCase):
                 self.assertEqual((bandwidth["wire_basis"]["dispatch"], bandwidth["wire_basis"]["combine"]), basis)
                 self.assertEqual(len(bandwidth["wire"]), phases)
 
+    def test_the_wire_is_not_counted_while_several_ways_are_tried(self):
+        with tempfile.TemporaryDirectory() as folder:
+            name = os.path.join(folder, "result.json")
+            result = run(job(4, ["--iterations", "3", "--passes", "1", "--json", name, "--variant", "exchange=auto"]))
+            self.assertEqual(result.returncode, 0, result.stderr)
+            with open(name, encoding="utf-8") as file:
+                first, *_, last = [measured["bandwidth"] for measured in json.load(file)["rounds"]]
+
+        self.assertEqual(set(first["wire_basis"].values()), {"none"})
+        self.assertEqual(first["wire"], {})
+        # The first round had all the tries in it.
+        self.assertLessEqual(set(last["wire_basis"].values()), {"messages", "selections"})
+        self.assertEqual(len(last["wire"]), 3)
+
 
 class Losses(unittest.TestCase):
     TIMEOUT_S = 3

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backends/mpi/datatype.hpp"
+#include "backends/mpi/lines.hpp"
 #include "backends/mpi/simulated.hpp"
 
 namespace epskew::mpi {
@@ -13,7 +14,7 @@ AlltoallvExchange::AlltoallvExchange(const Setting& setting)
       batches_(static_cast<std::size_t>(setting.options.micro_batches), Batch(setting.shape)),
       groups_(every_expert_alone(setting.shape.num_experts)),
       message_type_(bytes_type(message_bytes())),
-      line_type_(bytes_type(ResultRow::line)) {}
+      line_type_(bytes_type(line_bytes)) {}
 
 AlltoallvExchange::~AlltoallvExchange() {
   MPI_Type_free(&message_type_);
@@ -139,7 +140,7 @@ void AlltoallvExchange::pack_results(Batch& state) {
         out += result_row().encode(state.received.result(row), out);
       }
     }
-    lines.push_back(static_cast<int>(static_cast<std::size_t>(out - first) / ResultRow::line));
+    lines.push_back(static_cast<int>(static_cast<std::size_t>(out - first) / line_bytes));
   }
   state.results_to = one_behind_the_other(std::move(lines));
 }
@@ -148,7 +149,7 @@ void AlltoallvExchange::pack_results(Batch& state) {
 void AlltoallvExchange::agree_on_lines(Batch& state) {
   std::vector<int> lines(state.to.count);
   if (!result_row().is_coded()) {
-    for (int& rows : lines) rows *= static_cast<int>(result_row().capacity / ResultRow::line);
+    for (int& rows : lines) rows *= static_cast<int>(result_row().capacity / line_bytes);
   } else {
     start_alltoall(state.results_to.count.data(), lines.data(), 1, state.request);
     control().wait(state.request);
@@ -161,7 +162,7 @@ void AlltoallvExchange::combine_send(int batch) {
   Batch& state = at(batch);
   pack_results(state);
   agree_on_lines(state);
-  grow(state.returned, static_cast<std::size_t>(state.results_from.total()) * ResultRow::line);
+  grow(state.returned, static_cast<std::size_t>(state.results_from.total()) * line_bytes);
   start_alltoallv({state.results.data(), state.results_to}, {state.returned.data(), state.results_from},
                   line_type_, state.request);
 }
@@ -173,7 +174,7 @@ void AlltoallvExchange::combine_recv(int batch) {
   // Results come back in the order in which the selections were packed, owner by owner.
   std::vector<const std::byte*> rows;
   for (std::size_t owner = 0; owner < state.to.count.size(); ++owner) {
-    const auto first = static_cast<std::size_t>(state.results_from.begin[owner]) * ResultRow::line;
+    const auto first = static_cast<std::size_t>(state.results_from.begin[owner]) * line_bytes;
     result_row().locate(state.returned.data() + first, static_cast<std::size_t>(state.to.count[owner]), rows);
   }
   reduce(batch, state.order.pick(rows), state.combined);

@@ -39,6 +39,7 @@ void AutoExchange::dispatch_send(int batch) {
   if (batch == 0 && !decided_ && all_tried) decide();
   Batch& state = at(batch);
   state.candidate = next_candidate(state);
+  if (!decided_) tried_ = true;
   state.phases_us = 0;
   ++state.operations;
   timed(batch, [&](MpiExchange& exchange) { exchange.dispatch_send(batch); });
@@ -107,9 +108,10 @@ MemoryUse AutoExchange::memory(int local) const {
   return use;
 }
 
-WireCopies AutoExchange::copies() const {
-  const auto& latest = candidates_[batches_.front().candidate].exchange;
-  return latest ? latest->copies() : candidates_[chosen_].exchange->copies();
+WireCopies AutoExchange::copies() {
+  const bool tried = std::exchange(tried_, false);
+  if (tried || !decided_) return {Copies::uncounted, Copies::uncounted};
+  return candidates_[chosen_].exchange->copies();
 }
 
 }  // namespace epskew::mpi

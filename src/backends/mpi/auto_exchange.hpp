@@ -33,7 +33,7 @@ class AutoExchange final : public MpiExchange {
   std::span<const BFloat16> combine_output(int local, int batch) override;
   MemoryUse memory(int local) const override;
   std::vector<std::string> choices() const override;
-  WireCopies copies() const override;
+  WireCopies copies() override;
 
  private:
   static constexpr int operations_each = 2;
@@ -54,6 +54,7 @@ class AutoExchange final : public MpiExchange {
   std::vector<Batch> batches_;
   std::vector<double> us_;  ///< [candidates] of micro-batch 0, on this rank; on the slowest once decided
   bool decided_ = false;
+  bool tried_ = false;  ///< since copies() was last called
   std::size_t chosen_ = 0;
 };
 

@@ -41,8 +41,9 @@ class MpiExchange : public Exchange {
   std::int64_t earliest(std::int64_t mine_ns) override;
   /// What this exchange decided by itself, a sentence each.
   virtual std::vector<std::string> choices() const { return {}; }
-  /// What its latest operation copied between ranks.
-  virtual WireCopies copies() const { return {}; }
+  /// What its operations since the last call copied between ranks; uncounted where they did not all do the
+  /// same.
+  virtual WireCopies copies() { return {}; }
 
  protected:
   int rank() const { return local_ranks_[0]; }

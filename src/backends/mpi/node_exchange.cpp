@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backends/mpi/datatype.hpp"
+#include "backends/mpi/lines.hpp"
 #include "backends/mpi/received.hpp"
 #include "exchange/kernels.hpp"
 
@@ -26,7 +27,7 @@ NodeExchange::NodeExchange(const Setting& setting, std::optional<int> ranks_per_
       board_(node_, setting.shape, setting.options.micro_batches,
              num_members() * setting.shape.experts_per_rank(), *setting.control),
       groups_(group_experts(setting.shape.num_experts, topology().node_of_rank)),
-      line_type_(bytes_type(BlockLayout::line)) {
+      line_type_(bytes_type(line_bytes)) {
   for (int batch = 0; batch < setting.options.micro_batches; ++batch) {
     batches_.push_back(std::make_unique<Batch>(*this, batch));
   }
@@ -91,7 +92,7 @@ void NodeExchange::send_to_nodes(int batch, const std::vector<std::int32_t>& cou
     const int node = (my_node() + turn) % nodes;
     Remote& remote = state.remotes[static_cast<std::size_t>(node)];
     const auto block = state.sender.pack(node);
-    check(MPI_Isend(block.data(), static_cast<int>(block.size() / BlockLayout::line), line_type_,
+    check(MPI_Isend(block.data(), static_cast<int>(block.size() / line_bytes), line_type_,
                     topology().proxy(rank(), node), tags.block, comm(), &remote.sends[1]),
           "MPI_Isend");
   }
@@ -190,7 +191,7 @@ void NodeExchange::expect_results(int batch) {
     remote.rows.clear();
     remote.num_arrived = 0;
     for (const ResultRow::Part& part : remote.parts) {
-      const std::size_t most_lines = part.count * result_row().capacity / BlockLayout::line;
+      const std::size_t most_lines = part.count * result_row().capacity / line_bytes;
       check(MPI_Irecv(remote.results.data() + part.first * result_row().capacity,
                       static_cast<int>(most_lines), line_type_, topology().proxy(rank(), node),
                       NodeTags(batch).results, comm(), &remote.receives.emplace_back(MPI_REQUEST_NULL)),
@@ -304,7 +305,7 @@ MemoryUse NodeExchange::memory(int /*local*/) const {
   return use;
 }
 
-WireCopies NodeExchange::copies() const {
+WireCopies NodeExchange::copies() {
   if (topology().num_nodes() == 1) return {};
   if (topology().num_nodes() == num_ranks()) return {Copies::messages, Copies::selections};
   // A token travels once to a node and a rank there passes it on, so neither half follows a matrix of ranks.

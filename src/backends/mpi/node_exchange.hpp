@@ -30,7 +30,7 @@ class NodeExchange final : public MpiExchange {
   std::span<BFloat16> expert_output(int local, int batch) override;
   std::span<const BFloat16> combine_output(int local, int batch) override;
   MemoryUse memory(int local) const override;
-  WireCopies copies() const override;
+  WireCopies copies() override;
 
  private:
   /// What this rank sends to another node, and what returns from there.

@@ -5,6 +5,7 @@
 
 #include "backends/mpi/datatype.hpp"
 #include "backends/mpi/library.hpp"
+#include "backends/mpi/lines.hpp"
 #include "backends/mpi/received.hpp"
 
 namespace epskew::mpi {
@@ -16,10 +17,7 @@ constexpr std::size_t parts_under_way = 3;
 }  // namespace
 
 NodeRelay::NodeRelay(const ExchangeShape& shape, const WireRow& wire, const NodeBatch& batch, int rank)
-    : layout_(shape, wire.stride),
-      batch_(batch),
-      tags_(batch.index),
-      line_type_(bytes_type(BlockLayout::line)) {
+    : layout_(shape, wire.stride), batch_(batch), tags_(batch.index), line_type_(bytes_type(line_bytes)) {
   const Topology& topology = *batch.topology;
   const int node = topology.node_of_rank[static_cast<std::size_t>(rank)];
   for (int source = 0; source < shape.num_ranks; ++source) {
@@ -71,7 +69,7 @@ void NodeRelay::expect_block(Source& source) {
   source.stage = Stage::block;
   const std::size_t bytes = layout_.block_bytes(source.counts[0]);
   grow(source.block, bytes);
-  check(MPI_Irecv(source.block.data(), static_cast<int>(bytes / BlockLayout::line), line_type_, source.rank,
+  check(MPI_Irecv(source.block.data(), static_cast<int>(bytes / line_bytes), line_type_, source.rank,
                   tags_.block, batch_.comm, &source.request),
         "MPI_Irecv");
 }
@@ -133,7 +131,7 @@ void NodeRelay::return_next_part(Source& source) {
     std::memcpy(out, row, bytes);
     out += bytes;
   }
-  const auto lines = static_cast<std::size_t>(out - begin) / BlockLayout::line;
+  const auto lines = static_cast<std::size_t>(out - begin) / line_bytes;
   check(MPI_Isend(begin, static_cast<int>(lines), line_type_, source.rank, tags_.results, batch_.comm,
                   &source.returning.emplace_back(MPI_REQUEST_NULL)),
         "MPI_Isend");

@@ -38,14 +38,11 @@ struct BlockEntry {
 /// Offsets inside a block; the same for every block of a world.
 class BlockLayout {
  public:
-  /// Blocks are whole numbers of such lines.
-  static constexpr std::size_t line = 64;
-
   BlockLayout(const ExchangeShape& shape, std::size_t payload_bytes);
 
   std::size_t entry_bytes() const { return entry_bytes_; }
   std::size_t payload_bytes() const { return payload_bytes_; }
-  /// Bytes of a block with so many messages; a multiple of `line`.
+  /// Bytes of a block with so many messages: whole lines (lines.hpp).
   std::size_t block_bytes(int num_messages) const;
 
   BlockHeader& header(std::byte* block) const { return *reinterpret_cast<BlockHeader*>(block); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/mpi/lines.hpp"
 #include "epskew/exchange/logfmt.hpp"
 #include "exchange/kernels.hpp"
 
@@ -11,10 +12,6 @@ namespace {
 
 /// Long enough that a message costs little beside its bytes.
 constexpr std::size_t part_bytes = 512 << 10;
-
-std::size_t whole_lines(std::size_t bytes) {
-  return (bytes + ResultRow::line - 1) / ResultRow::line * ResultRow::line;
-}
 
 std::size_t most_bytes(CombineFormat format, int hidden) {
   return format == CombineFormat::bf16 ? static_cast<std::size_t>(hidden) * sizeof(BFloat16)

@@ -1,7 +1,7 @@
 #pragma once
 
 /// One result as it travels back: the bf16 row itself, or coded (LogFMT-10), which takes as many bytes as its
-/// values need.
+/// values need. It is a whole number of lines (lines.hpp), and so is every message of rows.
 
 #include <cstddef>
 #include <span>
@@ -13,9 +13,6 @@
 namespace epskew::mpi {
 
 struct ResultRow {
-  /// A row as it travels is a whole number of lines, and so is every message of rows.
-  static constexpr std::size_t line = 64;
-
   ResultRow(const ExchangeShape& shape, CombineFormat combine_format);
 
   CombineFormat format;

@@ -26,7 +26,7 @@ class RmaExchange final : public MpiExchange {
   std::span<BFloat16> expert_output(int local, int batch) override;
   std::span<const BFloat16> combine_output(int local, int batch) override;
   MemoryUse memory(int local) const override;
-  WireCopies copies() const override { return {Copies::messages, Copies::selections}; }
+  WireCopies copies() override { return {Copies::messages, Copies::selections}; }
 
  private:
   enum class Flag { dispatch, combine };
