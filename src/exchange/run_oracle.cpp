@@ -1,4 +1,4 @@
-#include "epskew/exchange/oracle.hpp"
+#include "epskew/exchange/local_oracle.hpp"
 
 namespace epskew {
 namespace {
@@ -6,8 +6,10 @@ namespace {
 /// Keeps the first mismatch and lets the phases go on.
 class Verdict {
  public:
-  void add(std::optional<Mismatch> mismatch) {
-    if (!first_ && mismatch) first_ = std::move(mismatch);
+  void add(LocalMismatches mismatches) {
+    for (std::optional<Mismatch>& mismatch : mismatches) {
+      if (!first_ && mismatch) first_ = std::move(mismatch);
+    }
   }
   std::optional<Mismatch> first() const { return first_; }
 
@@ -17,36 +19,20 @@ class Verdict {
 
 void check_and_compute(Exchange& exchange, Oracle& oracles, int batch, Verdict& verdict) {
   const Oracle& oracle = oracles.of_batch(batch);
-  const auto ranks = exchange.local_ranks();
-  for (int local = 0; local < static_cast<int>(ranks.size()); ++local) {
-    const int rank = ranks[static_cast<std::size_t>(local)];
-    const DispatchOutput output = exchange.dispatch_output(local, batch);
-    auto wrong = oracle.check_dispatch(rank, output);
-    // Rows of a malformed output cannot be computed on; the combine then shows nothing new.
-    if (!wrong) {
-      oracle.apply_experts(rank, output, exchange.expert_output(local, batch));
-      exchange.commit_expert_output(local, batch);
-    }
-    verdict.add(std::move(wrong));
-  }
+  LocalMismatches wrong = check_dispatches(exchange, batch, oracle);
+  // Where the dispatch was wrong the combine then shows nothing new.
+  apply_experts(exchange, batch, oracle, wrong);
+  verdict.add(std::move(wrong));
 }
 
 void check_combined(Exchange& exchange, Oracle& oracles, int batch, Verdict& verdict) {
-  const Oracle& oracle = oracles.of_batch(batch);
-  const auto ranks = exchange.local_ranks();
-  for (int local = 0; local < static_cast<int>(ranks.size()); ++local) {
-    verdict.add(
-        oracle.check_combine(ranks[static_cast<std::size_t>(local)], exchange.combine_output(local, batch)));
-  }
+  verdict.add(check_combines(exchange, batch, oracles.of_batch(batch)));
 }
 
 void set_fresh_inputs(Exchange& exchange, Oracle& oracle) {
   oracle.renew();
-  const auto ranks = exchange.local_ranks();
   for (int batch = 0; batch < exchange.options().micro_batches; ++batch) {
-    for (int local = 0; local < static_cast<int>(ranks.size()); ++local) {
-      exchange.set_input(local, batch, oracle.of_batch(batch).input(ranks[static_cast<std::size_t>(local)]));
-    }
+    set_inputs(exchange, batch, oracle.of_batch(batch));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "epskew/exchange/local_oracle.hpp"
 #include "epskew/support/error.hpp"
 #include "measure/rank_report.hpp"
 #include "measure/timing.hpp"
@@ -41,14 +42,6 @@ class RankRound {
  private:
   void check(Oracle& oracle, const char* when) { refuse(run_oracle(exchange_, oracle), when); }
 
-  template <class Step>
-  void for_each_local(Step&& step) {
-    const auto ranks = exchange_.local_ranks();
-    for (int local = 0; local < static_cast<int>(ranks.size()); ++local) {
-      step(local, ranks[static_cast<std::size_t>(local)]);
-    }
-  }
-
   // Timed iterations do not run the experts, so the results of what is timed must lie in every buffer set
   // (two at most). Rows and combined tokens must not: two operations on zeros with weights of zero take their
   // place, and every mode has data of its own. What is right after the timing was made in it.
@@ -61,21 +54,24 @@ class RankRound {
       exchange_.combine(0);
     }
     for (int set = 0; set < 2; ++set) {
-      for_each_local([&](int local, int rank) {
-        const RankInput timed = random_.input(rank);
-        exchange_.set_input(local, 0,
-                            {std::span(zeros_).first(timed.x.size()), timed.topk_idx,
-                             std::span(no_weights_).first(timed.topk_weights.size())});
-      });
+      set_zero_input();
       exchange_.dispatch(0);
       exchange_.combine(0);
     }
     set_timed_input();
   }
 
-  void set_timed_input() {
-    for_each_local([&](int local, int rank) { exchange_.set_input(local, 0, random_.input(rank)); });
+  void set_zero_input() {
+    const auto ranks = exchange_.local_ranks();
+    for (int local = 0; local < static_cast<int>(ranks.size()); ++local) {
+      const RankInput timed = random_.input(ranks[static_cast<std::size_t>(local)]);
+      exchange_.set_input(local, 0,
+                          {std::span(zeros_).first(timed.x.size()), timed.topk_idx,
+                           std::span(no_weights_).first(timed.topk_weights.size())});
+    }
   }
+
+  void set_timed_input() { set_inputs(exchange_, 0, random_); }
 
   // A later iteration that does nothing leaves what the first one made, which is right as long as nothing
   // changes. So the last ones find other results of the experts, without a set_input that might wake them.
@@ -86,28 +82,22 @@ class RankRound {
   }
 
   void compute() {
-    for_each_local([&](int local, int rank) {
-      const DispatchOutput output = exchange_.dispatch_output(local, 0);
-      // Rows of a malformed output cannot be computed on.
-      if (note(random_.check_counts(rank, output))) return;
-      random_.apply_experts(rank, output, exchange_.expert_output(local, 0));
-      exchange_.commit_expert_output(local, 0);
-    });
+    const LocalMismatches malformed = check_counts(exchange_, 0, random_);
+    note(malformed);
+    apply_experts(exchange_, 0, random_, malformed);
   }
 
   void check_timed() {
-    for_each_local([&](int local, int rank) {
-      if (timed_) return;
-      note(random_.check_dispatch(rank, exchange_.dispatch_output(local, 0)));
-      note(random_.check_combine(rank, exchange_.combine_output(local, 0)));
-    });
+    if (timed_) return;
+    note(check_dispatches(exchange_, 0, random_));
+    note(check_combines(exchange_, 0, random_));
   }
 
   // Only notes: a rank that stopped here would leave the others waiting for it.
-  bool note(std::optional<Mismatch> mismatch) {
-    const bool wrong = mismatch.has_value();
-    if (wrong && !timed_) timed_ = std::move(mismatch);
-    return wrong;
+  void note(const LocalMismatches& mismatches) {
+    for (const auto& mismatch : mismatches) {
+      if (!timed_ && mismatch) timed_ = mismatch;
+    }
   }
 
   void refuse(const std::optional<Mismatch>& mismatch, const char* when) const {
