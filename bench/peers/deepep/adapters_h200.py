@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """DeepEP and epskew's CUDA exchange through one runner on one GPU: adapters_h200.py RECORDING [--results FOLDER] [--parts …]
 
-RECORDING is a folder of recorded routing with 64 experts, top-6 (`--trace`). Needs the Python package with CUDA and
+RECORDING is recorded routing of 26 layers with 64 experts, top-6 (`--trace`): `law` of ESFT's expert scores. Needs the Python package with CUDA and
 deep_ep v1.2.1 in this Python. Writes FOLDER/h200-adapter-*.json, h200-boundary.json, h200-deepep-checks.json and
 h200-deepep-test.json. A case that fails is said, the others go on, and the exit code is 1.
 """
@@ -17,9 +17,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 COMMON = ["--num-masked", "0", "--passes", "2"]
 OF_ONE = ["--num-experts", "256", "--num-processes", "1", "--iterations", "60", *COMMON]
 OF_EIGHT = ["--num-experts", "256", "--num-processes", "8", "--iterations", "40", *COMMON]
-REPLAY = ["--num-experts", "64", "--num-processes", "8", "--num-tokens", "128", "--iterations", "40", "--passes", "2"]
+REPLAY = ["--layers", "3,12,19,20", "--num-experts", "64", "--num-processes", "8", "--num-tokens", "128", "--iterations", "40", "--passes", "2"]
 OF_TWO = ["--num-experts", "256", "--num-processes", "2", "--iterations", "40", *COMMON, "--imbalance-factors", "1", "1.5", "2"]
-PARTS = ("deepep", "epskew", "boundary", "test", "checks", "two")
+ON_ONE_GPU = ["deepep", "epskew", "boundary", "test", "checks"]
 BENCH = ["-m", "epskew.bench", "--adapter"]
 OWN = ["-c", "import epskew, sys; plan = epskew.plan_bench(sys.argv[1:]); "
        "result = epskew.run_bench(plan, backend='cuda'); result.save(plan.json); print(result.tables())"]
@@ -56,10 +56,11 @@ def commands_of(options):
     commands = {name: [*command, "--json", results / f"h200-adapter-{name}.json"] for name, command in measured.items()}
     commands["boundary"] = [HERE / "boundary.py", "--json", results / "h200-boundary.json"]
     if options.deepep_test:
-        commands["test"] = [HERE / "own_test.py", options.deepep_test, "--json", results / "h200-deepep-test.json",
-                            "--num-processes", "1", "--num-experts", "256"]
+        for name, ranks in (("test", "1"), ("two-test", "2")):
+            commands[name] = [HERE / "own_test.py", options.deepep_test, "--json", results / f"h200-deepep-{name}.json",
+                              "--num-processes", ranks, "--num-experts", "256"]
     commands["checks"] = [HERE / "checks.py", "--json", results / "h200-deepep-checks.json"]
-    return {name: command for name, command in commands.items() if name.split("-")[0] in wanted}
+    return {name: command for name, command in commands.items() if name in wanted or name.split("-")[0] in wanted}
 
 
 def run(name, command, limit_s):
@@ -82,7 +83,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recording")
     parser.add_argument("--results", type=pathlib.Path, default=HERE.parents[1] / "results")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:-1], help="`two` takes two GPUs [the others]")
+    parser.add_argument("--parts", nargs="+", default=ON_ONE_GPU, help="deepep, epskew, boundary, test, checks, a file's NAME, "
+                        "or two, which takes two GPUs [all but two]")
     parser.add_argument("--deepep-test", type=pathlib.Path, help="tests/test_low_latency.py of DeepEP, for the part `test`")
     parser.add_argument("--limit", type=int, default=150, help="seconds for a case")
     options = parser.parse_args()
