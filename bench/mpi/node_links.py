@@ -24,8 +24,6 @@ from timings import slowest  # noqa: E402
 PHASES = ("dispatch", "combine", "dispatch_combine")
 UNITS = {"mbit": 1e6, "gbit": 1e9}
 SCALE_GROUP = 128
-# Longer than what TCP hands over at once (64 KiB), or the hosts' processors would be busy with cutting it up; 2 ms of 1 Gbit/s.
-BURST = "256kb"
 
 
 def bits_per_s(rate):
@@ -112,9 +110,10 @@ def measure(args, net, exchange, folder):
             time_us = slowest(measured, phase)
             floor_us = sizes[phase] * 8 / bits_per_s(args.rate) * 1e6
             row["phases"][phase] = {"bytes": sizes[phase], "floor_us": floor_us, "slowest_rank_us": time_us,
-                                    "over_floor": time_us / floor_us if floor_us > 0 else None}
+                                    "over_floor": time_us / floor_us if floor_us > 0 else None,
+                                    "slowest_rank_by_iteration_us": [max(ranks) for ranks in measured["timing"][phase]["samples_us"]]}
         rows.append(row)
-    return rows
+    return record["build"]["commit"], rows
 
 
 def table(rows):
@@ -155,15 +154,19 @@ def main():
     reason = hosts.why_not()
     if reason:
         sys.exit(f"hosts cannot be made here: {reason}")
-    rows = []
+    commits, rows = set(), []
     with tempfile.TemporaryDirectory() as folder, hosts.Hosts(args.hosts) as net:
         for host in range(args.hosts):
-            net.limit(host, args.rate, BURST)
+            net.limit(host, args.rate)
         for exchange in args.exchanges:
-            rows += measure(args, net, exchange, folder)
+            commit, more = measure(args, net, exchange, folder)
+            commits.add(commit)
+            rows += more
+    if len(commits) != 1:
+        sys.exit(f"the program changed during the run: {sorted(commits)}")
     print(table(rows))
     if args.json:
-        args.json.write_text(json.dumps({"argv": sys.argv[1:], "rows": rows}, indent=1) + "\n")
+        args.json.write_text(json.dumps({"argv": sys.argv[1:], "commit": commits.pop(), "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -139,7 +139,8 @@ INSTANTIATE_TEST_SUITE_P(All, Logfmt, ::testing::ValuesIn(scenarios()),
                          [](const auto& test) { return test.param.name; });
 
 /// Half of 160 results come back to every rank from another half of the ranks: more bytes than a backend that
-/// returns them in parts has under way at a time. How tokens went out does not matter to that.
+/// returns them in parts has under way at a time. The tokens, 20 of 16 KiB, do not fit one message of its
+/// either.
 TEST_F(Conformance, ManyResultsComeBackAsTheyLeft) {
   const Scenario scenario{"ManyResults", {Tokens(4, 20), 16, 8}, 16384};
   ExchangeOptions options = options_under_test();

@@ -148,11 +148,13 @@ class Hosts:
                 "--mca", "oob_tcp_if_include", network, "--mca", "btl_tcp_if_include", network,
                 "--mca", "btl", "tcp,vader,self", "--mca", "mpi_yield_when_idle", "1"]
 
-    def limit(self, host, rate, burst="64kb"):
-        """Limits both directions of a host's link, for instance to "1gbit". What goes out at once is cut into packets where it is
-        longer than `burst`, which takes processor time."""
+    def limit(self, host, rate):
+        """Limits both directions of a host's link, for instance to "1gbit". A burst of 64 kB goes out at once (0.5 ms of 1 Gbit/s);
+        what TCP hands over is kept shorter than that, since cutting it up would take processor time."""
         for end in self._ends(host):
-            self._tc(end, "tbf", "rate", rate, "burst", burst, "latency", "200ms", check=True)
+            namespace, device = end
+            ip("-n", namespace, "link", "set", "dev", device, "gso_max_size", "32768")
+            self._tc(end, "tbf", "rate", rate, "burst", "64kb", "latency", "200ms", check=True)
 
     def sent_bytes(self, host):
         """Bytes that have left the host through its limit."""

@@ -51,7 +51,7 @@ def run_ours(args, name, file):
     command += [flag for variant in variants for flag in ("--variant", variant)]
     record = run_json([str(c) for c in command], args.timeout)
     result = record["rounds"][-1]  # bench runs a uniform and a balanced round before the recording
-    return {"digest": result["workload"]["digest"], "factor": result["load"]["rank"]["factor"],
+    return {"commit": record["build"]["commit"], "digest": result["workload"]["digest"], "factor": result["load"]["rank"]["factor"],
             **{phase: result["timing"][phase]["slowest_rank"]["p50"] for phase in PHASES}}
 
 
@@ -94,11 +94,14 @@ def compare(args, factor, peers, folder):
     digests = {run["digest"] for runs in starts.values() for run in runs}
     if len(digests) != 1:
         sys.exit(f"the contestants did not run the same routing: {digests}")
+    commits = {run.pop("commit") for name in args.ours for run in starts[name]}
+    if len(commits) != 1:
+        sys.exit(f"the program changed during the run: {sorted(commits)}")
     for run in itertools.chain(*starts.values()):
         run["over_floor"] = run["dispatch_combine"] / statistics.mean(run["floors_us"])
     medians = {name: {what: statistics.median(run[what] for run in runs) for what in (*PHASES, "over_floor")}
                for name, runs in starts.items()}
-    return {"target": factor, "factor": starts[args.ours[0]][0]["factor"], "digest": digests.pop(), "median": medians,
+    return {"target": factor, "factor": starts[args.ours[0]][0]["factor"], "digest": digests.pop(), "commit": commits.pop(), "median": medians,
             "floor_us": statistics.median(us for run in itertools.chain(*starts.values()) for us in run["floors_us"]),
             "starts": starts}
 

@@ -68,6 +68,11 @@ int BlockSender::write_entry(BlockEntry& entry, std::int32_t token, int destinat
 }
 
 std::span<const std::byte> BlockSender::pack(int destination) {
+  return pack(destination, [](std::span<const std::byte>) {});
+}
+
+std::span<const std::byte> BlockSender::pack(int destination,
+                                             const std::function<void(std::span<const std::byte>)>& packed) {
   const auto& tokens = tokens_of(destination);
   const int num_messages = static_cast<int>(tokens.size());
   std::vector<std::byte>& block = blocks_[static_cast<std::size_t>(destination)];
@@ -77,7 +82,15 @@ std::span<const std::byte> BlockSender::pack(int destination) {
   for (int message = 0; message < num_messages; ++message) {
     const std::int32_t token = tokens[static_cast<std::size_t>(message)];
     header.num_selections += write_entry(layout_.entry(block.data(), message), token, destination);
+  }
+  const auto report = [&](int messages) {
+    packed(std::span(block).first(layout_.payload_begin(num_messages, messages)));
+  };
+  report(0);
+  for (int message = 0; message < num_messages; ++message) {
+    const std::int32_t token = tokens[static_cast<std::size_t>(message)];
     std::memcpy(layout_.payload(block.data(), num_messages, message), encoded(token), wire_->stride);
+    report(message + 1);
   }
   return std::span(block).first(block_bytes(destination));
 }

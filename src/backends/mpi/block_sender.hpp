@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -24,6 +25,10 @@ class BlockSender {
   std::size_t block_bytes(int destination) const { return layout_.block_bytes(num_messages(destination)); }
   /// Packs the block for `destination`; it stays valid until the next pack() for it.
   std::span<const std::byte> pack(int destination);
+  /// The same, and calls `packed` with what is complete so far, from the block's start on, after the index
+  /// and after every payload.
+  std::span<const std::byte> pack(int destination,
+                                  const std::function<void(std::span<const std::byte>)>& packed);
   const BlockLayout& layout() const { return layout_; }
   /// The token as it travels, converted at its first use in this operation.
   const std::byte* encoded(std::int32_t token);

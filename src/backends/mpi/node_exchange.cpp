@@ -83,19 +83,32 @@ void NodeExchange::send_to_nodes(int batch, const std::vector<std::int32_t>& cou
       const auto first = counts.begin() + static_cast<std::ptrdiff_t>(owner) * experts;
       remote.counts.insert(remote.counts.end(), first, first + experts);
     }
-    remote.sends.assign(2, MPI_REQUEST_NULL);
+    remote.sends.assign(1, MPI_REQUEST_NULL);
     check(MPI_Isend(remote.counts.data(), static_cast<int>(remote.counts.size()), MPI_INT32_T,
                     topology().proxy(rank(), node), tags.counts, comm(), &remote.sends[0]),
           "MPI_Isend");
   }
   for (int turn = 1; turn < nodes; ++turn) {
-    const int node = (my_node() + turn) % nodes;
-    Remote& remote = state.remotes[static_cast<std::size_t>(node)];
-    const auto block = state.sender.pack(node);
-    check(MPI_Isend(block.data(), static_cast<int>(block.size() / line_bytes), line_type_,
-                    topology().proxy(rank(), node), tags.block, comm(), &remote.sends[1]),
-          "MPI_Isend");
+    send_block(batch, (my_node() + turn) % nodes);
   }
+}
+
+/// Every message leaves as soon as its bytes are packed, while the next are being cast.
+void NodeExchange::send_block(int batch, int node) {
+  Batch& state = at(batch);
+  std::vector<MPI_Request>& sends = state.remotes[static_cast<std::size_t>(node)].sends;
+  const std::size_t all = state.sender.block_bytes(node);
+  std::size_t sent = 0;
+  state.sender.pack(node, [&](std::span<const std::byte> packed) {
+    while (sent < all && packed.size() >= std::min(sent + message_bytes, all)) {
+      const std::size_t bytes = std::min(message_bytes, all - sent);
+      check(MPI_Isend(packed.data() + sent, static_cast<int>(bytes / line_bytes), line_type_,
+                      topology().proxy(rank(), node), NodeTags(batch).block, comm(),
+                      &sends.emplace_back(MPI_REQUEST_NULL)),
+            "MPI_Isend");
+      sent += bytes;
+    }
+  });
 }
 
 void NodeExchange::await_counts(int batch) {

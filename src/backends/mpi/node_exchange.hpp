@@ -66,6 +66,7 @@ class NodeExchange final : public MpiExchange {
   std::vector<std::int32_t> count_tokens(int batch) const;
   void publish_counts(int batch, const std::vector<std::int32_t>& counts);
   void send_to_nodes(int batch, const std::vector<std::int32_t>& counts);
+  void send_block(int batch, int node);
   void await_counts(int batch);
   void write_to_neighbours(int batch);
   void offer_results(int batch);

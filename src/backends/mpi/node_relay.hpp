@@ -3,8 +3,9 @@
 /// A rank's duties for tokens that come from other nodes: receive for its node, distribute, collect, return.
 ///
 /// From every source rank on another node, one rank of this node (Topology::proxy) receives how many tokens
-/// come for each expert, then one block with every token once. It stores the tokens at the ranks of their
-/// experts through shared memory, later reads the experts' results there and returns them in one message.
+/// come for each expert, then one block with every token once, in several messages. It stores the tokens at
+/// the ranks of their experts through shared memory, later reads the experts' results there and returns them,
+/// in several messages too.
 
 #include <mpi.h>
 
@@ -64,9 +65,12 @@ class NodeRelay {
   struct Source {
     int rank = 0;
     Stage stage = Stage::counts;
-    MPI_Request request = MPI_REQUEST_NULL;
+    MPI_Request request = MPI_REQUEST_NULL;  ///< of the counts
     std::vector<std::int32_t> counts;
     std::vector<std::byte> block;
+    std::vector<MPI_Request> arriving;  ///< [messages that the block travels in]
+    std::size_t num_arrived = 0;        ///< of them, in order
+    int num_stored = 0;                 ///< tokens
     struct Place {
       int member;
       std::int32_t row;
@@ -77,11 +81,13 @@ class NodeRelay {
     std::vector<MPI_Request> returning;  ///< [parts that have been started]
     std::size_t num_left = 0;            ///< parts that have left, in order
   };
-  static bool arrived(Source& source);
+  static bool arrived(MPI_Request& request);
   void return_next_part(Source& source);
   bool keep_returning(Source& source);
   void expect_block(Source& source);
-  void store(Source& source);
+  /// Stores the tokens that have arrived. True once all have.
+  bool store(Source& source);
+  void store_token(Source& source, int message);
 
   BlockLayout layout_;
   NodeBatch batch_;

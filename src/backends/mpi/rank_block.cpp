@@ -13,7 +13,7 @@ std::size_t BlockLayout::index_bytes(int num_messages) const {
 }
 
 std::size_t BlockLayout::block_bytes(int num_messages) const {
-  return index_bytes(num_messages) + static_cast<std::size_t>(num_messages) * payload_bytes_;
+  return payload_begin(num_messages, num_messages);
 }
 
 }  // namespace epskew::mpi

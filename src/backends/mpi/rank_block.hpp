@@ -55,7 +55,11 @@ class BlockLayout {
   }
   /// Payloads lie behind the index, so their place depends on the number of messages.
   std::byte* payload(std::byte* block, int num_messages, int message) const {
-    return block + index_bytes(num_messages) + static_cast<std::size_t>(message) * payload_bytes_;
+    return block + payload_begin(num_messages, message);
+  }
+  /// Where the payload of `message` begins, and everything before it ends; `message` may be `num_messages`.
+  std::size_t payload_begin(int num_messages, int message) const {
+    return index_bytes(num_messages) + static_cast<std::size_t>(message) * payload_bytes_;
   }
 
  private:

@@ -10,9 +10,6 @@
 namespace epskew::mpi {
 namespace {
 
-/// Long enough that a message costs little beside its bytes.
-constexpr std::size_t part_bytes = 512 << 10;
-
 std::size_t most_bytes(CombineFormat format, int hidden) {
   return format == CombineFormat::bf16 ? static_cast<std::size_t>(hidden) * sizeof(BFloat16)
                                        : logfmt10_row_bytes(hidden);
@@ -42,7 +39,7 @@ const BFloat16* ResultRow::decode(const std::byte* row, BFloat16* room) const {
 }
 
 std::vector<ResultRow::Part> ResultRow::parts(std::size_t rows) const {
-  const std::size_t most = std::max<std::size_t>(part_bytes / capacity, 1);
+  const std::size_t most = std::max<std::size_t>(message_bytes / capacity, 1);
   std::vector<Part> all;
   for (std::size_t first = 0; first < rows; first += most)
     all.push_back({first, std::min(most, rows - first)});
