@@ -132,7 +132,7 @@ std::string row_of(const Record& record, const RoundRecord& round, Phase which) 
   row.add(std::string_view(config.dispatch_format));
   row.add(std::string_view(config.combine_format));
   add_model(row, record, round, phase);
-  add_kernels(row, round.kernel_timing[static_cast<std::size_t>(which)]);
+  add_kernels(row, round.kernels(which));
   row.add(record.simulation ? std::optional(record.simulation->simulator) : std::nullopt);
   row.add(std::string_view(round.imbalance_level));
   row.add(round.node_load ? std::optional(round.node_load->factor) : std::nullopt);

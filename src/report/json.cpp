@@ -11,6 +11,7 @@
 #include "epskew/support/json_file.hpp"
 #include "report/consistency.hpp"
 #include "report/json_fields.hpp"
+#include "report/other_files.hpp"
 
 namespace epskew {
 namespace {
@@ -69,6 +70,7 @@ json parse(std::string_view text, const std::string& source) {
   try {
     return json::parse(text);
   } catch (const json::exception& error) {
+    refuse_other_formats(text, source);
     throw UsageError(fmt::format("{} is not a whole JSON file ({}); run the benchmark again with --json",
                                  source, reason(error)));
   }
@@ -95,6 +97,7 @@ std::string to_json(const RoutingLoad& load) {
 
 Record from_json(std::string_view text, const std::string& source) {
   const json file = parse(text, source);
+  refuse_other_documents(file, source);
   check_version(file, source);
   Record record;
   try {

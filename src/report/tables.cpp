@@ -194,7 +194,7 @@ std::string kernel_table(const Record& record) {
   for (const Phase phase : all_phases()) {
     bool first = true;
     for (const RoundRecord& round : record.rounds) {
-      const auto& timed = round.kernel_timing[static_cast<std::size_t>(phase)];
+      const auto& timed = round.kernels(phase);
       if (!timed) continue;
       if (first) table.heading(title_of(phase));
       first = false;

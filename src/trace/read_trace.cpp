@@ -8,9 +8,9 @@
 #include "epskew/support/error.hpp"
 #include "epskew/support/npy.hpp"
 #include "epskew/support/safetensors.hpp"
+#include "epskew/trace/recognise.hpp"
 #include "trace/lines.hpp"
 #include "trace/readers.hpp"
-#include "trace/recognise.hpp"
 
 namespace epskew {
 namespace {

@@ -1,4 +1,4 @@
-#include "trace/recognise.hpp"
+#include "epskew/trace/recognise.hpp"
 
 #include <fmt/format.h>
 
@@ -60,11 +60,10 @@ const char* name_of(TraceFormat format) {
   return "";
 }
 
-TraceFormat recognise(std::string_view bytes, const std::filesystem::path& path) {
+std::optional<TraceFormat> recognised(std::string_view bytes, const std::filesystem::path& path) {
   // First of all: the length of a header may begin with the byte that a pickle begins with.
   if (looks_like_safetensors(bytes)) return TraceFormat::routing;
-  const std::string name = path.string();
-  refuse_containers(bytes, name);
+  refuse_containers(bytes, path.string());
   const std::string extension = path.extension().string();
   if (looks_like_npy(bytes) || extension == ".npy") return TraceFormat::npy;
   if (extension == ".safetensors") return TraceFormat::routing;
@@ -73,10 +72,15 @@ TraceFormat recognise(std::string_view bytes, const std::filesystem::path& path)
   if (line.find("\t\t") != std::string_view::npos || looks_like_ids(line) || is_esft_name(path))
     return TraceFormat::esft;
   if (std::count(line.begin(), line.end(), ',') == 2 || extension == ".csv") return TraceFormat::csv;
+  return std::nullopt;
+}
+
+TraceFormat recognise(std::string_view bytes, const std::filesystem::path& path) {
+  if (const auto format = recognised(bytes, path)) return *format;
   throw UsageError(
       fmt::format("{} is in no format this program knows (ESFT text, CSV layer,expert,count, JSON lines, "
                   ".npy, TensorRT-LLM folder, epskew routing file); convert it to one of them",
-                  name));
+                  path.string()));
 }
 
 bool is_esft_name(const std::filesystem::path& path) {

@@ -22,6 +22,9 @@ class CompareTest(ResultTest):
             with self.subTest(name):
                 self.refuse(words, "compare", self.good, path)
 
+    def test_says_what_another_file_is_and_who_reads_it(self):
+        self.refuse_other_files("compare", self.good, None)
+
     def test_of_a_run_with_itself_sees_no_difference(self):
         done = self.run_program("compare", self.good, self.good, "--fail-above", "1.0")
 

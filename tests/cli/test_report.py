@@ -9,6 +9,9 @@ class ReportTest(ResultTest):
             with self.subTest(name):
                 self.refuse(words, "report", self.good, path, "-o", self.folder / "page.html")
 
+    def test_says_what_another_file_is_and_who_reads_it(self):
+        self.refuse_other_files("report", None, "-o", self.folder / "page.html")
+
     def test_keeps_an_older_page_when_it_fails(self):
         page = self.write("page.html", "older")
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "epskew/support/error.hpp"
-#include "trace/recognise.hpp"
+#include "epskew/trace/recognise.hpp"
 
 namespace epskew::test {
 

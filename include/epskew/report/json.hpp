@@ -18,7 +18,7 @@ std::string to_json(const RoutingLoad& load);
 
 /// Throws UsageError, beginning with `source` (a file name for messages), for what is not a result file of a
 /// schema version this program reads (same major version, same or lower minor), is truncated, or lacks a
-/// field.
+/// field; for a file of another kind that epskew knows, with the command that reads it.
 Record from_json(std::string_view text, const std::string& source);
 
 /// Throws UsageError for a file that cannot be read, else as from_json.

@@ -218,6 +218,9 @@ struct RoundRecord {
   const std::optional<PhaseRecord>& phase(Phase which) const {
     return timing[static_cast<std::size_t>(which)];
   }
+  const std::optional<PhaseRecord>& kernels(Phase which) const {
+    return kernel_timing[static_cast<std::size_t>(which)];
+  }
 };
 
 struct Record {

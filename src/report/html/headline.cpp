@@ -59,9 +59,9 @@ Sentence cost_sentence(const RoundRecord& round, const RoundSource& source) {
 }
 
 Sentence time_sentence(const RoundRecord& round, const RoundSource& source) {
-  const auto& phase = round.phase(Phase::dispatch_combine);
-  if (!phase) return {words("Round " + round.label + " has no times of dispatch + combine")};
   const Phase pair = Phase::dispatch_combine;
+  const auto& phase = round.phase(pair);
+  if (!phase) return {words("Round " + round.label + " has no times of dispatch + combine")};
   return {
       words("At imbalance factor "), factor_of(round, source), words(", dispatch + combine takes "),
       amount(typical_time(round, pair), typical_source(source, round, pair)),
@@ -69,21 +69,38 @@ Sentence time_sentence(const RoundRecord& round, const RoundSource& source) {
                                     : " µs on the slowest rank (a mean: too few iterations for a median)")};
 }
 
+/// Of a round without a cost: how its time compares with the balanced one, for which no interval is known.
+Sentence ratio_sentence(const RoundRecord& round, const RoundSource& source, const RoundRecord& balanced,
+                        const RoundSource& there) {
+  const Phase pair = Phase::dispatch_combine;
+  const auto time = typical_time(round, pair);
+  const auto reference = typical_time(balanced, pair);
+  if (&round == &balanced || !time || !reference || *reference <= 0) return time_sentence(round, source);
+  const bool medians = round.phase(pair)->slowest_rank.p50 && balanced.phase(pair)->slowest_rank.p50;
+  return {
+      words("At imbalance factor "),
+      factor_of(round, source),
+      words(", dispatch + combine takes "),
+      decimal(*time / *reference, 2),
+      words("× as long as balanced: "),
+      amount(time, typical_source(source, round, pair)),
+      words(" µs on the slowest rank against "),
+      amount(reference, typical_source(there, balanced, pair)),
+      words(medians ? " µs (no interval)" : " µs (means: too few iterations for medians and an interval)")};
+}
+
 void add_reference(const NamedRecord& result, const RoundRecord& round, const RoundSource& source,
                    Sentence& out) {
   const auto& phase = round.phase(Phase::dispatch_combine);
-  if (!round.cost_of_imbalance || !phase) return;
-  const auto& rounds = result.record.rounds;
-  const auto balanced = std::find_if(rounds.begin(), rounds.end(), [&](const RoundRecord& other) {
-    return other.label == round.cost_of_imbalance->reference;
-  });
-  if (balanced == rounds.end() || !balanced->phase(Phase::dispatch_combine)) return;
-  const RoundSource there{source.result, static_cast<std::size_t>(balanced - rounds.begin())};
+  const auto balanced = balanced_source(result.record, source.result);
+  if (!round.cost_of_imbalance || !phase || !balanced) return;
+  const RoundSource there = *balanced;
+  const auto& reference = result.record.rounds[there.round].phase(Phase::dispatch_combine);
+  if (!reference) return;
   const std::string median = "timing/dispatch_combine/slowest_rank/p50";
   out.insert(out.end(),
              {words("The slowest rank needs "), amount(phase->slowest_rank.p50, source.at(median)),
-              words(" µs against "),
-              amount(balanced->phase(Phase::dispatch_combine)->slowest_rank.p50, there.at(median)),
+              words(" µs against "), amount(reference->slowest_rank.p50, there.at(median)),
               words(" µs in the balanced round (medians of "), integer(phase->samples_us.iterations()),
               words(" iterations; the range is a 95 % interval). ")});
 }
@@ -93,10 +110,11 @@ void add_pace(const RoundRecord& round, const RoundSource& source, Sentence& out
   if (!setter) return;
   const auto rank = static_cast<std::int64_t>(setter->rank);
   const Value share = decimal(100.0 * setter->share, 0);
+  const Value iterations = integer(round.phase(Phase::dispatch_combine)->samples_us.iterations());
   out.insert(out.end(),
              {words(setter->clear() ? "Rank " : "No single rank sets the pace; rank "), integer(rank),
               words(setter->clear() ? " is the slowest in " : " is the slowest most often, in "), share,
-              words(" % of iterations")});
+              words(" % of "), iterations, words(" iterations")});
   const int hot = round.load.rank.hot;
   out.push_back(words(hot == rank ? "; it is the hot rank, with " : "; the hot rank is rank "));
   if (hot != rank) out.insert(out.end(), {integer(hot, source.at("load/rank/hot")), words(", with ")});
@@ -110,11 +128,11 @@ void add_oracle(const NamedRecord& result, Sentence& out) {
     for (const auto& verdict : {round.oracle.before, round.oracle.after}) {
       if (verdict && *verdict != "passed") {
         out.push_back(words("The oracle found a wrong result in round " + round.label + ": " + *verdict +
-                            ". Its times mean nothing. "));
+                            ". Its times mean nothing."));
         return;
       }
       if (!verdict) {
-        out.push_back(words("Round " + round.label + " was not checked by the oracle. "));
+        out.push_back(words("Round " + round.label + " was not checked by the oracle."));
         return;
       }
     }
@@ -129,12 +147,14 @@ struct Statement {
 
 Statement state(const NamedRecord& result, std::size_t index) {
   const Record& record = result.record;
-  if (record.rounds.empty()) return {{words("This result has no rounds")}, {}};
   const auto costliest = costliest_round(record);
   const RoundSource source{index, costliest.value_or(hottest_round(record))};
   const RoundRecord& round = record.rounds[source.round];
   Statement out;
-  out.headline = costliest ? cost_sentence(round, source) : time_sentence(round, source);
+  const auto balanced = balanced_source(record, index);
+  out.headline = costliest  ? cost_sentence(round, source)
+                 : balanced ? ratio_sentence(round, source, record.rounds[balanced->round], *balanced)
+                            : time_sentence(round, source);
   add_reference(result, round, source, out.support);
   add_pace(round, source, out.support);
   add_oracle(result, out.support);

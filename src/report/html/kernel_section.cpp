@@ -5,14 +5,10 @@
 namespace epskew {
 namespace {
 
-const std::optional<PhaseRecord>& kernels_of(const RoundRecord& round, Phase phase) {
-  return round.kernel_timing[static_cast<std::size_t>(phase)];
-}
-
 bool any_kernels(Results results, Phase phase) {
   return std::any_of(results.begin(), results.end(), [&](const NamedRecord& result) {
     return std::any_of(result.record.rounds.begin(), result.record.rounds.end(),
-                       [&](const RoundRecord& round) { return kernels_of(round, phase).has_value(); });
+                       [&](const RoundRecord& round) { return round.kernels(phase).has_value(); });
   });
 }
 
@@ -53,7 +49,7 @@ Figure kernel_figure(Results results) {
   for (const Phase phase : all_phases()) {
     if (!any_kernels(results, phase)) continue;
     for_each_round(results, [&](const RoundSource& source, const NamedRecord&, const RoundRecord& round) {
-      add_row(results, source, round, phase, "kernels", kernels_of(round, phase), figure.table);
+      add_row(results, source, round, phase, "kernels", round.kernels(phase), figure.table);
       add_row(results, source, round, phase, "calls", round.phase(phase), figure.table);
     });
   }

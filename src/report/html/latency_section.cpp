@@ -7,9 +7,12 @@ namespace epskew {
 namespace {
 
 /// The exactly balanced round's time, if there is one: the line every other round is held against.
-std::optional<double> balanced_time(const Record& record, Phase phase) {
-  const RoundRecord* const balanced = balanced_round(record.rounds);
-  return balanced == nullptr ? std::nullopt : typical_time(*balanced, phase);
+Value balanced_time(const Record& record, std::size_t result, Phase phase) {
+  const auto source = balanced_source(record, result);
+  if (!source) return amount(std::nullopt);
+  const RoundRecord& balanced = record.rounds[source->round];
+  const auto time = typical_time(balanced, phase);
+  return time ? amount(time, typical_source(*source, balanced, phase)) : amount(std::nullopt);
 }
 
 void add_rows(const RoundSource& source, const NamedRecord& result, const RoundRecord& round, Phase which,
@@ -22,7 +25,7 @@ void add_rows(const RoundSource& source, const NamedRecord& result, const RoundR
                         amount(typical_time(round, which), typical_source(source, round, which)),
                         amount(percentile(slowest_rank(phase->samples_us), 0.1)),
                         amount(phase->slowest_rank.p99, source.at(slowest + "p99")),
-                        amount(balanced_time(result.record, which)),
+                        balanced_time(result.record, source.result, which),
                         decimal(round.workload.uniform_floor, 3, source.at("workload/uniform_floor"))});
 }
 

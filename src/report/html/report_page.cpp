@@ -77,11 +77,17 @@ std::string typical_source(const RoundSource& source, const RoundRecord& round, 
   return source.at("timing/" + std::string(name_of(which)) + "/slowest_rank/" + statistic);
 }
 
+std::optional<RoundSource> balanced_source(const Record& record, std::size_t result) {
+  const RoundRecord* const balanced = balanced_round(record.rounds);
+  if (balanced == nullptr) return std::nullopt;
+  return RoundSource{result, static_cast<std::size_t>(balanced - record.rounds.data())};
+}
+
 std::size_t hottest_round(const Record& record) {
   const auto hottest = std::max_element(
       record.rounds.begin(), record.rounds.end(),
       [](const RoundRecord& a, const RoundRecord& b) { return a.load.rank.factor < b.load.rank.factor; });
-  return hottest == record.rounds.end() ? 0 : static_cast<std::size_t>(hottest - record.rounds.begin());
+  return static_cast<std::size_t>(hottest - record.rounds.begin());
 }
 
 void drop_single_result(Results results, Table& table) {
@@ -93,6 +99,11 @@ void drop_single_result(Results results, Table& table) {
 std::string report_page(std::span<const NamedRecord> results) {
   if (results.empty()) {
     throw UsageError("no result to report (a page needs at least one); name a file written by bench --json");
+  }
+  for (const NamedRecord& result : results) {
+    if (!result.record.rounds.empty()) continue;
+    throw UsageError(fmt::format(
+        "{} has no rounds (there is nothing to show); run the benchmark again with --json", result.name));
   }
   Page page;
   page.title = results.size() == 1 ? "epskew: " + results.front().name

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,15 +12,9 @@ namespace {
 /// A round of a result and the balanced one of the same run.
 struct Pair {
   const NamedRecord& result;
-  const RoundRecord& round;
-  const RoundRecord& balanced;
+  RoundSource round;
+  RoundSource balanced;
 };
-
-const RoundRecord* balanced_round(const Record& record) {
-  const auto found = std::find_if(record.rounds.begin(), record.rounds.end(),
-                                  [](const RoundRecord& round) { return round.target_factor == 1.0; });
-  return found == record.rounds.end() ? nullptr : &*found;
-}
 
 /// Times of different kinds are different lines: other ways to exchange, other simulators or their schedules.
 std::string kind_of(const Record& record) {
@@ -31,16 +24,18 @@ std::string kind_of(const Record& record) {
   return kind;
 }
 
-void add_row(const Pair& pair, const RoundSource& source, Phase which, Table& table) {
-  const auto time = typical_time(pair.round, which);
-  const auto reference = typical_time(pair.balanced, which);
+void add_row(const Pair& pair, Phase which, Table& table) {
+  const Record& record = pair.result.record;
+  const RoundRecord& round = record.rounds[pair.round.round];
+  const RoundRecord& balanced = record.rounds[pair.balanced.round];
+  const auto time = typical_time(round, which);
+  const auto reference = typical_time(balanced, which);
   if (!time || !reference || *reference <= 0) return;
   table.rows.push_back(
-      {words(pair.result.name), words(kind_of(pair.result.record)), words(phase_title(which)),
-       words(round_name(pair.round)),
-       integer(pair.result.record.config.num_ranks, std::to_string(source.result) + ":/config/num_ranks"),
-       decimal(*time / *reference, 3), amount(time, typical_source(source, pair.round, which)),
-       amount(reference)});
+      {words(pair.result.name), words(kind_of(record)), words(phase_title(which)), words(round_name(round)),
+       integer(record.config.num_ranks, std::to_string(pair.round.result) + ":/config/num_ranks"),
+       decimal(*time / *reference, 3), amount(time, typical_source(pair.round, round, which)),
+       amount(reference, typical_source(pair.balanced, balanced, which))});
 }
 
 Table cost_table(Results results) {
@@ -50,9 +45,9 @@ Table cost_table(Results results) {
   for (const Phase phase : plotted_phases(results)) {
     for_each_round(results,
                    [&](const RoundSource& source, const NamedRecord& result, const RoundRecord& round) {
-                     const RoundRecord* balanced = balanced_round(result.record);
-                     if (balanced == nullptr || &round == balanced || !round.target_factor) return;
-                     add_row({result, round, *balanced}, source, phase, table);
+                     const auto balanced = balanced_source(result.record, source.result);
+                     if (!balanced || source.round == balanced->round || !round.target_factor) return;
+                     add_row({result, source, *balanced}, phase, table);
                    });
   }
   return table;
@@ -64,7 +59,7 @@ std::optional<Section> scale_section(Results results) {
   std::set<int> sizes;
   std::set<std::string> kinds;
   for (const NamedRecord& result : results) {
-    if (balanced_round(result.record) == nullptr) continue;
+    if (balanced_round(result.record.rounds) == nullptr) continue;
     sizes.insert(result.record.config.num_ranks);
     kinds.insert(kind_of(result.record));
   }

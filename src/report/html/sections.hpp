@@ -40,9 +40,11 @@ std::vector<Phase> plotted_phases(Results results);
 /// Slowest rank, microseconds: median over iterations, or the mean of too few for one (simulated ones are all
 /// the same). Nothing where the phase was not measured.
 std::optional<double> typical_time(const RoundRecord& round, Phase phase);
+/// Where the balanced round of a result is, if it has one.
+std::optional<RoundSource> balanced_source(const Record& record, std::size_t result);
 /// Where it stands in the result file; of a phase that was measured.
 std::string typical_source(const RoundSource& source, const RoundRecord& round, Phase phase);
-/// Round with the largest realised factor; 0 for a result without rounds.
+/// Round with the largest realised factor.
 std::size_t hottest_round(const Record& record);
 /// The first column of every table names the result; with a single result it says nothing and goes.
 void drop_single_result(Results results, Table& table);

@@ -74,7 +74,7 @@ Table time_table(Results results, bool kernels) {
   for (const Phase which : all_phases()) {
     for_each_round(results, [&](const RoundSource& source, const NamedRecord& result,
                                 const RoundRecord& round) {
-      const auto& phase = kernels ? round.kernel_timing[static_cast<std::size_t>(which)] : round.phase(which);
+      const auto& phase = kernels ? round.kernels(which) : round.phase(which);
       if (!phase) return;
       const auto at = [&](const char* path) {
         return source.at((kernels ? "kernel_timing/" : "timing/") + std::string(name_of(which)) + "/" + path);

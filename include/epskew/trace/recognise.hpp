@@ -1,6 +1,9 @@
 #pragma once
 
+/// Which of the recordings' formats the bytes of a file are in.
+
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,8 +17,11 @@ enum class TraceFormat { esft, csv, jsonl, npy, routing };
 /// As in Trace::format.
 const char* name_of(TraceFormat format);
 
-/// Decides by content; the name only helps where content does not tell. Throws UsageError for what cannot be
-/// read, with the way out for pickles and compressed files.
+/// Decides by content; the name only helps where content does not tell. Nothing for bytes in no such format.
+/// Throws UsageError for pickles and compressed files, with the way out.
+std::optional<TraceFormat> recognised(std::string_view bytes, const std::filesystem::path& path);
+
+/// The same; throws UsageError for bytes in no format of a recording too.
 TraceFormat recognise(std::string_view bytes, const std::filesystem::path& path);
 
 /// expert_weights_<layer>.txt
