@@ -10,6 +10,7 @@
 #include "command.hpp"
 #include "epskew/report/inspection.hpp"
 #include "epskew/routing/digest.hpp"
+#include "epskew/routing/footprint.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/support/memory.hpp"
 #include "epskew/support/output_file.hpp"
@@ -36,8 +37,7 @@ void check_ranks(int ranks, int num_experts) {
                     "divisors of {}",
                     ranks, num_experts, num_experts));
   }
-  constexpr double pair_bytes = 2 * sizeof(std::int64_t);
-  require_memory(pair_bytes * ranks * ranks, fmt::format("the traffic between {} ranks", ranks),
+  require_memory(pair_counts_bytes(ranks), fmt::format("the traffic between {} ranks", ranks),
                  "choose fewer");
 }
 

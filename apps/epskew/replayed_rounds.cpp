@@ -6,16 +6,6 @@
 namespace epskew::app {
 namespace {
 
-/// The recording's shape without masking, for the rounds that replays are compared with.
-WorkloadSpec shape_spec(const RoutingTable& table, std::uint64_t seed) {
-  WorkloadSpec spec;
-  spec.num_experts = table.num_experts;
-  spec.topk = table.topk;
-  spec.tokens_per_rank = table.tokens_per_rank;
-  spec.seed = seed;
-  return spec;
-}
-
 PlannedRound planned(ReplayRound replayed, std::uint64_t seed) {
   PlannedRound round;
   round.label = replayed.label;
@@ -29,9 +19,11 @@ PlannedRound planned(ReplayRound replayed, std::uint64_t seed) {
 ReplayedRounds replayed_rounds(const TraceFlags& flags, const WorkloadFlags& workload) {
   const Trace trace = load_trace(flags, workload);
   Replay replay = load_replay(trace, flags, workload);
-  const WorkloadSpec spec = shape_spec(replay.rounds.front().table, workload.seed);
+  // What replays are compared with: the recording's shape, without masking.
+  WorkloadSpec plain = shape_spec(replay.rounds.front().table);
+  plain.seed = workload.seed;
   ReplayedRounds result;
-  result.rounds = base_rounds(spec);
+  result.rounds = base_rounds(plain);
   for (ReplayRound& round : replay.rounds) result.rounds.push_back(planned(std::move(round), workload.seed));
   result.notes = trace.notes;
   result.notes.insert(result.notes.end(), replay.notes.begin(), replay.notes.end());

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "epskew/report/session.hpp"
+#include "epskew/routing/footprint.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/support/memory.hpp"
 #include "epskew/workload/generate.hpp"
@@ -50,10 +51,7 @@ void check_steps(const WorkloadSpec& spec, int steps) {
 void check_memory(const WorkloadSpec& spec, std::size_t rounds) {
   double tokens = 0;
   for (const std::int32_t count : spec.tokens_per_rank) tokens += count;
-  const double ranks = spec.num_ranks();
-  constexpr double entry_bytes = sizeof(std::int32_t) + sizeof(float);
-  constexpr double matrices_bytes = 2 * sizeof(std::int64_t);
-  const double round_bytes = tokens * spec.topk * entry_bytes + ranks * ranks * matrices_bytes;
+  const double round_bytes = table_bytes(tokens, spec.topk) + pair_counts_bytes(spec.num_ranks());
   require_memory(static_cast<double>(rounds) * round_bytes, fmt::format("a run of {} rounds", rounds),
                  "choose fewer factors or steps, tokens or ranks");
 }

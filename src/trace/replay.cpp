@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "epskew/routing/footprint.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/support/memory.hpp"
 #include "trace/replay_steps.hpp"
@@ -28,16 +29,14 @@ void check_shape(const Trace& trace, const ReplayOptions& options) {
 
 /// Before any table is made: what all of them need.
 void check_memory(const Trace& trace, const ReplayOptions& options) {
-  constexpr double entry_bytes = sizeof(std::int32_t) + sizeof(float);
-  constexpr double pair_bytes = 2 * sizeof(std::int64_t);  // selections and messages, counted when shown
-  const auto ranks = static_cast<double>(options.tokens_per_rank.size());
+  const auto tokens = static_cast<double>(window_tokens(options));
+  const auto ranks = static_cast<int>(options.tokens_per_rank.size());
   double bytes = 0;
   for (const TraceLayer& layer : trace.layers) {
     const bool is_counts = layer.topk == 0;
     const double windows = is_counts ? num_count_rounds(layer, options) : num_token_windows(layer, options);
-    const double entries =
-        static_cast<double>(window_tokens(options)) * (is_counts ? options.topk : layer.topk);
-    bytes += windows * (entries * entry_bytes + ranks * ranks * pair_bytes);
+    const int topk = is_counts ? options.topk : layer.topk;
+    bytes += windows * (table_bytes(tokens, topk) + pair_counts_bytes(ranks));
   }
   require_memory(bytes, "the replay of " + trace.source.string(), "choose fewer layers, windows or tokens");
 }

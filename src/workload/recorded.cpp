@@ -10,14 +10,6 @@
 namespace epskew {
 namespace {
 
-WorkloadSpec shape_spec(const RoutingTable& table) {
-  WorkloadSpec spec;
-  spec.num_experts = table.num_experts;
-  spec.topk = table.topk;
-  spec.tokens_per_rank = table.tokens_per_rank;
-  return spec;
-}
-
 /// [num_tokens]: selections of each token.
 std::vector<std::uint8_t> degrees_of(const RoutingTable& table) {
   std::vector<std::uint8_t> degrees(static_cast<std::size_t>(table.num_tokens()));
@@ -31,6 +23,14 @@ std::vector<std::uint8_t> degrees_of(const RoutingTable& table) {
 }
 
 }  // namespace
+
+WorkloadSpec shape_spec(const RoutingTable& table) {
+  WorkloadSpec spec;
+  spec.num_experts = table.num_experts;
+  spec.topk = table.topk;
+  spec.tokens_per_rank = table.tokens_per_rank;
+  return spec;
+}
 
 Workload recorded_workload(RoutingTable table, std::string distribution, std::uint64_t seed) {
   const WorkloadSpec spec = shape_spec(table);

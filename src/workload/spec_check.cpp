@@ -8,6 +8,7 @@
 #include <numeric>
 #include <string>
 
+#include "epskew/routing/footprint.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/support/memory.hpp"
 
@@ -70,11 +71,11 @@ void check_size(const WorkloadSpec& spec) {
     }
     tokens += spec.tokens_per_rank[rank];
   }
-  constexpr double bytes_per_entry = 8.0;
   constexpr double working_bytes_per_token = 8.0;
-  constexpr double matrix_bytes = 16.0;  // selections and messages of every pair of ranks
-  const double bytes = static_cast<double>(tokens) * (spec.topk * bytes_per_entry + working_bytes_per_token) +
-                       16.0 * spec.num_experts + matrix_bytes * spec.num_ranks() * spec.num_ranks();
+  constexpr double working_bytes_per_expert = 16.0;
+  const auto all_tokens = static_cast<double>(tokens);
+  const double bytes = table_bytes(all_tokens, spec.topk) + working_bytes_per_token * all_tokens +
+                       working_bytes_per_expert * spec.num_experts + pair_counts_bytes(spec.num_ranks());
   require_memory(
       bytes, fmt::format("a routing of {} tokens, top-{}, on {} ranks", tokens, spec.topk, spec.num_ranks()),
       "choose fewer tokens or ranks");
