@@ -1,10 +1,15 @@
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "report/html/sections.hpp"
 
 namespace epskew {
 namespace {
+
+/// A curve in a plot of this size needs no more points, and the page holds each as a row of a table.
+constexpr std::array shown_percents = {1,  2,  5,  10, 15, 20, 25, 30, 35, 40, 45, 50,
+                                       55, 60, 65, 70, 75, 80, 85, 90, 95, 98, 99};
 
 /// The exactly balanced round's time, if there is one: the line every other round is held against.
 Value balanced_time(const Record& record, std::size_t result, Phase phase) {
@@ -73,7 +78,7 @@ Figure latency_figure(Results results) {
 void add_quantiles(const NamedRecord& result, const RoundRecord& round, Phase which, Table& table) {
   if (!round.phase(which)) return;
   const std::vector<double> slowest = slowest_rank(round.phase(which)->samples_us);
-  for (int percent = 1; percent < 100; ++percent) {
+  for (const int percent : shown_percents) {
     const auto time = percentile(slowest, percent / 100.0);
     if (!time) continue;
     table.rows.push_back({words(result.name), words(phase_title(which)), words(round_name(round)),
