@@ -180,6 +180,44 @@ class PageTest(unittest.TestCase):
                          f"{cost['ratio']:.2f}× ({cost['low']:.2f}–{cost['high']:.2f}) as long as balanced; "
                          "rank 4 sets the pace")
 
+    def changed(self, result, change):
+        """A page of both results, of which one was changed; without complaints."""
+        record = json.loads(self.results[result].read_text())
+        change(record)
+        path = pathlib.Path(self.folder.name) / self.results[result].name.replace(".", "-changed.")
+        path.write_text(json.dumps(record))
+        files = [path if file == self.results[result] else file for file in self.results]
+        page = path.with_suffix(".html")
+        subprocess.run([EPSKEW, "report", *files, "-o", page], check=True)
+        opened = self.browser.open(page)
+        self.assertEqual(opened.complaints(), [])
+        return opened
+
+    def test_bars_are_seen_beside_an_interval_that_knows_nothing(self):
+        def widen(record):
+            record["rounds"][3]["cost_of_imbalance"]["phases"]["combine"] |= {"low": 1e-6, "high": 1e6}
+
+        page = self.changed(0, widen)
+
+        widths = page.evaluate("[...document.querySelectorAll('#cost-plot .mark-rect.role-mark > path')]"
+                               ".map((bar) => bar.getBoundingClientRect().width)")
+        arrows = page.evaluate("[...document.querySelectorAll('#cost-plot .mark-symbol.role-mark > path')]"
+                               ".filter((arrow) => arrow.getAttribute('opacity') !== '0').length")
+        self.assertGreater(min(widths), 20)
+        self.assertEqual(arrows, 1)
+
+    def test_a_result_keeps_its_place_where_another_was_measured_in_more_phases(self):
+        def drop_pairs(record):
+            for entry in record["rounds"]:
+                entry["timing"]["dispatch_combine"] = entry["cost_of_imbalance"] = None
+
+        page = self.changed(0, drop_pairs)
+
+        legends = page.evaluate("['latency', 'bandwidth'].map((id) => [...document.querySelectorAll("
+                                "`#${id}-plot .legend li`)].map((item) => item.textContent.trim()))")
+        for legend in legends:
+            self.assertEqual(legend, ["one-changed", "two"])
+
     def test_a_select_chooses_what_is_drawn(self):
         page = self.browser.open(self.single)
         drawing = "document.querySelector('#rank-plot .plots').innerHTML"

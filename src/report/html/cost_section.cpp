@@ -29,7 +29,8 @@ Section cost_section(Results results) {
   figure.title = "How many times as long as balanced";
   figure.note =
       "Slowest-rank median of a round over that of the balanced round of the same run, with its 95 % "
-      "interval. Where the interval holds 1, no difference was seen.";
+      "interval. Where the interval holds 1, no difference was seen. An arrow: the interval goes on beyond "
+      "the plot.";
   figure.plot = {{"kind", "bars"},
                  {"roles",
                   {{"category", "round"},
@@ -40,7 +41,7 @@ Section cost_section(Results results) {
                    {"facet", "phase"}}},
                  {"unit", "×"},
                  {"baseline", 1},
-                 {"xTitle", "time / time of the balanced round"}};
+                 {"xTitle", "times the balanced round"}};
   figure.table.caption = "Cost of imbalance";
   figure.table.columns = {"result", "phase", "round", "ratio", "low", "high", "reading"};
   for (const Phase phase : plotted_phases(results)) {

@@ -58,13 +58,22 @@ Sentence cost_sentence(const RoundRecord& round, const RoundSource& source) {
   return out;
 }
 
+/// What to speak of: dispatch + combine, or the largest part of it that was measured.
+std::optional<Phase> main_phase(const RoundRecord& round) {
+  for (const Phase phase : {Phase::dispatch_combine, Phase::combine, Phase::dispatch, Phase::combine_send,
+                            Phase::combine_recv, Phase::dispatch_recv, Phase::dispatch_send}) {
+    if (round.phase(phase)) return phase;
+  }
+  return std::nullopt;
+}
+
 Sentence time_sentence(const RoundRecord& round, const RoundSource& source) {
-  const Phase pair = Phase::dispatch_combine;
-  const auto& phase = round.phase(pair);
-  if (!phase) return {words("Round " + round.label + " has no times of dispatch + combine")};
+  const auto which = main_phase(round);
+  if (!which) return {words("Round " + round.label + " has no times")};
+  const auto& phase = round.phase(*which);
   return {
-      words("At imbalance factor "), factor_of(round, source), words(", dispatch + combine takes "),
-      amount(typical_time(round, pair), typical_source(source, round, pair)),
+      words("At imbalance factor "), factor_of(round, source), words(", " + phase_title(*which) + " takes "),
+      amount(typical_time(round, *which), typical_source(source, round, *which)),
       words(phase->slowest_rank.p50 ? " µs on the slowest rank"
                                     : " µs on the slowest rank (a mean: too few iterations for a median)")};
 }

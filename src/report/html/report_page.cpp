@@ -38,6 +38,16 @@ std::string eyebrow(Results results) {
                      shape_of(first.config), first.created);
 }
 
+/// Lets every plot keep a result's colour and place in lists, whichever of them a table begins with.
+void order_results(Results results, Page& page) {
+  if (results.size() == 1) return;
+  nlohmann::json names = nlohmann::json::array();
+  for (const NamedRecord& result : results) names.push_back(result.name);
+  for (Section& section : page.sections) {
+    for (Figure& figure : section.figures) figure.plot["results"] = names;
+  }
+}
+
 }  // namespace
 
 std::string round_name(const RoundRecord& round) {
@@ -116,6 +126,7 @@ std::string report_page(std::span<const NamedRecord> results) {
   if (auto kernels = kernel_section(results))
     page.sections.insert(page.sections.end() - 2, *std::move(kernels));
   if (auto scale = scale_section(results)) page.sections.insert(page.sections.begin() + 2, std::move(*scale));
+  order_results(results, page);
   return write_page(page);
 }
 

@@ -42,6 +42,17 @@
   }
 
   const distinct = (values) => [...new Set(values)];
+  // Results in the order in which they were given.
+  const ordered = (values, options) => distinct([...(options.results || []).filter((name) => values.includes(name)),
+    ...values]);
+
+  // The choice that shows most.
+  function richest(column, rows) {
+    const count = new Map();
+    for (const row of rows) count.set(String(row[column]), (count.get(String(row[column])) || 0) + 1);
+    const most = Math.max(...count.values());
+    return [...count].find((entry) => entry[1] === most)[0];
+  }
 
   function selectsOf(options, rows) {
     const columns = (options.select || []).slice();
@@ -54,9 +65,10 @@
     const bar = element("div", { class: "selects" });
     for (const column of columns) {
       const select = element("select", {});
-      for (const value of distinct(rows.map((row) => row[column]))) select.append(element("option", {}, String(value)));
-      const initial = (options.initial || {})[column];
-      if (initial !== undefined) select.value = initial;
+      for (const value of ordered(rows.map((row) => row[column]), options)) {
+        select.append(element("option", {}, String(value)));
+      }
+      select.value = (options.initial || {})[column] ?? richest(column, rows);
       select.addEventListener("change", onChange);
       select.dataset.column = column;
       bar.append(element("label", {}, column + " ", select));
@@ -118,7 +130,8 @@
     const rows = chosen(figure);
     const facet = options.roles.facet;
     const all = rows.map((row) => withRoles(row, options));
-    const series = distinct(all.map((row) => row.series));
+    options.series = ordered(all.map((row) => row.series), options);
+    const series = options.series;
     if (options.curves && options.curves.length) figure.legend.append(legend(theme, options.curves, "sorted", 1));
     else if (series.length > 1) figure.legend.append(legend(theme, series, options.kind, 0));
     const facets = facet ? distinct(rows.map((row) => row[facet])) : [null];

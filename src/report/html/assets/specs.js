@@ -94,7 +94,7 @@ const epskewSpecs = (function () {
 
   // Lines with an optional band lo..hi, an optional horizontal rule a series and an optional vertical rule.
   function lines(rows, all, options, theme) {
-    const series = distinct(all.map((row) => row.series));
+    const series = options.series;
     const known = rows.filter((row) => row.x !== null && row.y !== null).sort((a, b) => a.x - b.x);
     const xs = flat(all.map((row) => row.x).concat(all.map((row) => row.vline)));
     const spread = Math.max(...xs) - Math.min(...xs) || 1;
@@ -134,10 +134,19 @@ const epskewSpecs = (function () {
     });
   }
 
+  // The largest value or end of an interval, without intervals so wide that no bar could be seen beside them.
+  function farthest(rows) {
+    const value = highest(rows, "value");
+    return Math.max(value, ...flat(rows.map((row) => row.hi)).filter((hi) => hi <= 3 * value));
+  }
+
   // Horizontal bars, grouped by series inside a category, with an interval lo..hi and the value written out.
   function bars(rows, all, options, theme) {
-    const series = distinct(all.map((row) => row.series));
+    const series = options.series;
     const categories = distinct(rows.map((row) => row.category));
+    const edge = 1.3 * farthest(all);
+    const drawn = rows.filter((row) => row.value !== null).map((row) => ({ ...row, beyond: row.hi > edge,
+      end: Math.min(row.hi ?? row.value, edge), labelled: row.hi > edge ? row.value : Math.max(row.hi || 0, row.value) }));
     const band = 20 * series.length + 14;
     const y = { scale: "y", field: "category" };
     const centre = { scale: "inner", field: "series", band: 0.5 };
@@ -147,14 +156,19 @@ const epskewSpecs = (function () {
       y2: { ...centre, offset: bottom }, stroke: { value: theme.text }, strokeWidth: { value: 1.25 },
       opacity: { signal: "datum.lo === null ? 0 : 1" } } } });
     const label = (paint) => inGroup({ type: "text", encode: { update: {
-      x: { scale: "x", signal: "datum.hi ? max(datum.hi, datum.value) : datum.value", offset: 6 }, y: centre,
+      x: { scale: "x", field: "labelled", offset: 6 }, y: centre,
       baseline: { value: "middle" }, text: { field: "label" }, fontSize: { value: 12 }, ...paint } } });
+    const cap = rule("end", "end", -4, 4);
+    cap.encode.update.opacity = { signal: "datum.lo === null || datum.beyond ? 0 : 1" };
+    const arrow = inGroup({ type: "symbol", encode: { update: {
+      x: { scale: "x", field: "end" }, y: centre, shape: { value: "triangle-right" }, size: { value: 60 },
+      fill: { value: theme.text }, opacity: { signal: "datum.beyond ? 1 : 0" } } } });
     const withInterval = rows.some((row) => "lo" in row);
     return Object.assign(base(theme, categories.length * band + 46), {
-      data: [{ name: "rows", values: rows.filter((row) => row.value !== null) },
+      data: [{ name: "rows", values: drawn },
         { name: "baseline", values: options.baseline === undefined ? [] : [{ at: options.baseline }] }],
       scales: [
-        { name: "x", type: "linear", domain: [0, 1.3 * highest(all, "value", "hi")], range: "width", nice: false },
+        { name: "x", type: "linear", domain: [0, edge], range: "width", nice: false },
         { name: "y", type: "band", domain: categories, range: "height", paddingInner: 0.25, paddingOuter: 0.15 },
         seriesScale("colour", series, series.map((unused, i) => epskewTheme.colour(theme, i))),
       ],
@@ -177,7 +191,7 @@ const epskewSpecs = (function () {
               y: { scale: "inner", field: "series" }, height: { scale: "inner", band: 1 },
               fill: { scale: "colour", field: "series" }, fillOpacity: { value: 0.55 }, cornerRadius: { value: 2 },
               tooltip: { field: "hover" } } } }),
-            ...(withInterval ? [rule("lo", "hi", 0, 0), rule("lo", "lo", -4, 4), rule("hi", "hi", -4, 4)] : []),
+            ...(withInterval ? [rule("lo", "end", 0, 0), rule("lo", "lo", -4, 4), cap, arrow] : []),
             label({ stroke: { value: theme.paper }, strokeWidth: { value: 4 } }),  // keeps rules out of the text
             label({ fill: { value: theme.text } }),
           ] },
