@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "conformance/combined_bits.hpp"
+#include "conformance/fresh.hpp"
 #include "conformance/tables.hpp"
 #include "epskew/backends/registry.hpp"
 #include "epskew/exchange/oracle.hpp"
@@ -62,18 +63,24 @@ TEST_P(CudaVariants, AreRight) {
   }
 }
 
-// The driver's pauses shift ranks by more than an operation lasts. EPSKEW_STRESS_ROUNDS sets how many rounds;
-// few ranks and one micro-batch, so that ten thousand take half a minute.
+// The driver's pauses shift ranks by more than an operation lasts; every operation has its own routing and
+// data. EPSKEW_STRESS_ROUNDS sets how many operations, EPSKEW_STRESS_DEVICES on which GPUs.
 TEST_P(CudaVariants, AreRightUnderRandomPauses) {
   if (std::get<2>(GetParam()) != "fused") GTEST_SKIP() << "nothing runs at the same time in lockstep";
-  const char* asked = std::getenv("EPSKEW_STRESS_ROUNDS");
+  const char* rounds = std::getenv("EPSKEW_STRESS_ROUNDS");
+  const char* devices = std::getenv("EPSKEW_STRESS_DEVICES");
   ExchangeOptions delayed = options();
   delayed.variants["delay_ns"] = "20000";
-  delayed.micro_batches = asked != nullptr ? 1 : 2;
+  if (devices != nullptr) delayed.variants["devices"] = devices;
+  delayed.micro_batches = rounds != nullptr ? 1 : 2;
+  FreshPlan plan;
+  plan.num_ranks = 4;
+  plan.operations = rounds != nullptr ? std::atoi(rounds) : 20;
+  const auto world = find_backend("cuda")->make_world(shape_of(plan), delayed);
 
-  EXPECT_EQ(run_oracle_on({Tokens(4, 7), 16, 4, Destinations::uniform, 11, 2, 5}, 384, delayed,
-                          OracleData::exact, asked != nullptr ? std::atoi(asked) : 20),
-            "");
+  const auto reports = world->run([&](Exchange& exchange) { return run_fresh_operations(exchange, plan); });
+
+  EXPECT_EQ(reports, (std::vector<std::string>{""}));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CudaVariants,

@@ -117,6 +117,7 @@ class DeviceExchange final : public Exchange {
                   std::span<IterationSample> samples) const;
   void measure_fused(TimingMode mode, std::span<IterationSample> samples);
   void submit_in_turn(DevicePart& part, std::span<const LockstepStep> steps);
+  void submit_in_turn(std::span<const LockstepStep> steps);
   void submit_lockstep(DevicePart& part, std::span<const LockstepStep> steps);
   void read_lockstep(const DevicePart& part, std::span<const LockstepStep> steps, TimingMode mode,
                      std::span<IterationSample> samples) const;

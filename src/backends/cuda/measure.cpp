@@ -211,6 +211,24 @@ void DeviceExchange::submit_in_turn(DevicePart& part, std::span<const LockstepSt
   meet("taking turns");
 }
 
+/// Several GPUs of this process, one after the other too: a launch may wait for what another GPU's has sent.
+void DeviceExchange::submit_in_turn(std::span<const LockstepStep> steps) {
+  for (const auto& part : parts_) make_flush(*part);
+  std::size_t done = 0;
+  for (const LockstepStep& step : steps) {
+    for (const auto& part : parts_) {
+      check(cudaSetDevice(part->device), "cudaSetDevice");
+      if (step.flush_before) flush(*part);
+      Stamp* stamps =
+          part->device_stamps() + done * static_cast<std::size_t>(part->num_ranks * most_blocks());
+      for (int r = 0; r < part->num_ranks; ++r, stamps += most_blocks())
+        launch_lockstep(step.operation, part->first_rank + r, 0, step.phases, stamps);
+      part->stream.synchronize();
+    }
+    ++done;
+  }
+}
+
 void DeviceExchange::read_lockstep(const DevicePart& part, std::span<const LockstepStep> steps,
                                    TimingMode mode, std::span<IterationSample> samples) const {
   const auto blocks = static_cast<std::size_t>(most_blocks());
@@ -232,12 +250,6 @@ void DeviceExchange::read_lockstep(const DevicePart& part, std::span<const Locks
 }
 
 void DeviceExchange::measure_lockstep(TimingMode mode, std::span<IterationSample> samples) {
-  if (parts_.size() > 1) {
-    throw UsageError(
-        "variant driver=lockstep is not timed over several GPUs of one process (the launches of one GPU "
-        "would "
-        "wait for some of another that are not made yet); use driver=fused, or a process for each GPU");
-  }
   const bool flush_combine = mode != TimingMode::pair;
   const LockstepStep steps[] = {
       {Operation::dispatch, phase_counts, true, Phase::dispatch_send, Phase::dispatch},
@@ -245,12 +257,12 @@ void DeviceExchange::measure_lockstep(TimingMode mode, std::span<IterationSample
       {Operation::dispatch, phase_recv, false, Phase::dispatch_recv, Phase::dispatch},
       {Operation::combine, phase_send, flush_combine, Phase::combine_send, Phase::combine},
       {Operation::combine, phase_recv, false, Phase::combine_recv, Phase::combine}};
-  for (const auto& part : parts_) {
-    if (job_ != nullptr) {
-      submit_in_turn(*part, steps);
-    } else {
-      submit_lockstep(*part, steps);
-    }
+  if (job_ != nullptr) {
+    submit_in_turn(*parts_.front(), steps);
+  } else if (parts_.size() > 1) {
+    submit_in_turn(steps);
+  } else {
+    submit_lockstep(*parts_.front(), steps);
   }
   finish("measure");
   for (const auto& part : parts_) read_lockstep(*part, steps, mode, samples_of(*part, samples));
