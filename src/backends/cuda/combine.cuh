@@ -8,10 +8,14 @@
 
 namespace epskew::cuda {
 
+/// Rows that a lane has in flight.
+inline constexpr int rows_in_flight = 8;
+static_assert(max_topk == 2 * rows_in_flight, "places_of counts on it");
+
 /// One selection of a token: where its expert's output is, and its weight.
 struct alignas(16) Contribution {
   const char* row;  ///< null where masked
-  float weight;
+  float weight;     ///< 0 where masked
 };
 
 /// Tells every peer that this rank's outputs are in place: rows to be pulled are so since before the launch,
@@ -24,7 +28,7 @@ __device__ inline void signal_outputs(const RankCtx& ctx) {
   maybe_delay(ctx, 4);
   const std::uint64_t share = made_here ? share_of_unit(ctx) : flag_unit;
   for (int peer = threadIdx.x; peer < ctx.launch.num_ranks; peer += blockDim.x) {
-    if ((!made_here && peer == ctx.rank) || ctx.launch.lost.has(peer)) continue;
+    if ((!made_here && peer == ctx.rank) || ctx.is_lost(peer)) continue;
     std::uint64_t* flags = ctx.theirs<std::uint64_t>(peer, ctx.launch.offsets.combine_flags);
     add_flag(flags + ctx.rank, share, ctx.launch.one_device);
   }
@@ -35,7 +39,7 @@ __device__ inline bool await_outputs(const RankCtx& ctx) {
   bool ok = true;
   // Counted from the last thread: the first ones are busy with the contributions.
   for (int source = blockDim.x - 1 - threadIdx.x; source < ctx.launch.num_ranks; source += blockDim.x) {
-    if ((way == Reduction::pull && source == ctx.rank) || ctx.launch.lost.has(source)) continue;
+    if ((way == Reduction::pull && source == ctx.rank) || ctx.is_lost(source)) continue;
     ok = await_flag(ctx, ctx.launch.offsets.combine_flags, source, WaitKind::combine_data) && ok;
   }
   return __syncthreads_and(ok);
@@ -46,7 +50,7 @@ template <Reduction way>
 __device__ inline const char* result_of(const RankCtx& ctx, int token, int k, std::uint32_t sent) {
   const Launch& launch = ctx.launch;
   const int peer = static_cast<int>(sent >> row_bits);
-  if (sent == no_row || launch.lost.has(peer)) return nullptr;
+  if (sent == no_row || ctx.is_lost(peer)) return nullptr;
   if constexpr (way == Reduction::push) return returned_row(ctx, ctx.rank, token, launch.topk, k);
   constexpr bool coded = way == Reduction::coded;
   const std::uint64_t stride = coded ? launch.encoded_stride : 2u * launch.hidden;
@@ -72,28 +76,39 @@ __device__ inline int contributor(const RankCtx& ctx, const std::uint32_t* sent,
 __device__ inline const char* sum_of(const RankCtx& ctx, int token, int place) {
   const Launch& launch = ctx.launch;
   if (place >= ctx.mine<const int>(launch.offsets.contributions)[token]) return nullptr;
-  if (launch.lost.any()) {
+  if (!launch.all_take_part) {
     const std::uint32_t* sent = ctx.mine<const std::uint32_t>(launch.offsets.sent_rows) + token * launch.topk;
-    if (launch.lost.has(contributor(ctx, sent, place))) return nullptr;
+    if (ctx.is_lost(contributor(ctx, sent, place))) return nullptr;
   }
   return returned_row(ctx, ctx.rank, token, min(launch.topk, launch.num_ranks), place);
+}
+
+/// A token's places in the list of contributions: top-k, rounded up to whole batches of `rows_in_flight`, so
+/// that a batch is read without asking where the list ends.
+__device__ inline int places_of(const Launch& launch) {
+  return launch.topk <= rows_in_flight ? rows_in_flight : max_topk;
 }
 
 template <Reduction way>
 __device__ inline void list_contributions(const RankCtx& ctx, const Share& share,
                                           Contribution* contributions) {
   const Launch& launch = ctx.launch;
-  const int first = share.token0 * launch.topk;
-  const int own = (share.token1 - share.token0) * launch.topk;
+  const int places = places_of(launch);
+  const int own = (share.token1 - share.token0) * places;
   for (int i = threadIdx.x; i < own; i += blockDim.x) {
-    const int token = (first + i) / launch.topk;
-    const int k = first + i - token * launch.topk;
-    if constexpr (way == Reduction::prereduce) {
-      contributions[i] = {sum_of(ctx, token, k), 1.0f};
+    const int k = i & (places - 1);
+    const int token = share.token0 + (launch.topk <= rows_in_flight ? i / rows_in_flight : i / max_topk);
+    if (k >= launch.topk) {
+      contributions[i] = {nullptr, 0.0f};
+    } else if constexpr (way == Reduction::prereduce) {
+      const char* row = sum_of(ctx, token, k);
+      contributions[i] = {row, row != nullptr ? 1.0f : 0.0f};
     } else {
-      const std::uint32_t sent = ctx.mine<const std::uint32_t>(launch.offsets.sent_rows)[first + i];
-      const float weight = __ldg(ctx.mine<const float>(launch.offsets.weights) + first + i);
-      contributions[i] = {result_of<way>(ctx, token, k, sent), weight};
+      const int selection = token * launch.topk + k;
+      const std::uint32_t sent = ctx.mine<const std::uint32_t>(launch.offsets.sent_rows)[selection];
+      const float weight = __ldg(ctx.mine<const float>(launch.offsets.weights) + selection);
+      const char* row = result_of<way>(ctx, token, k, sent);
+      contributions[i] = {row, row != nullptr ? weight : 0.0f};
     }
   }
 }
@@ -101,18 +116,16 @@ __device__ inline void list_contributions(const RankCtx& ctx, const Share& share
 /// Sums eight channels of one token over its selections.
 __device__ inline void reduce_channels(const RankCtx& ctx, const Contribution* contributions, int channel,
                                        float (&acc)[8]) {
-  constexpr int batch = 8;  // rows in flight a lane
-  for (int k0 = 0; k0 < ctx.launch.topk; k0 += batch) {
-    uint4 values[batch];
-    float weights[batch];
+  for (int k0 = 0; k0 < ctx.launch.topk; k0 += rows_in_flight) {
+    uint4 values[rows_in_flight];
 #pragma unroll
-    for (int i = 0; i < batch; ++i) {
-      const Contribution c = k0 + i < ctx.launch.topk ? contributions[k0 + i] : Contribution{nullptr, 0.0f};
-      values[i] = c.row != nullptr ? load_row(c.row + 2 * channel) : make_uint4(0, 0, 0, 0);
-      weights[i] = c.row != nullptr ? c.weight : 0.0f;
+    for (int i = 0; i < rows_in_flight; ++i) {
+      const char* row = contributions[k0 + i].row;
+      values[i] = row != nullptr ? load_row(row + 2 * channel) : make_uint4(0, 0, 0, 0);
     }
+    // Weights are looked up when the rows have come: registers are needed for rows.
 #pragma unroll
-    for (int i = 0; i < batch; ++i) accumulate(acc, weights[i], values[i]);
+    for (int i = 0; i < rows_in_flight; ++i) accumulate(acc, contributions[k0 + i].weight, values[i]);
   }
 }
 
@@ -146,7 +159,7 @@ __device__ inline void reduce_items(const RankCtx& ctx, const Share& share,
     const int channel = (item - token * share.spans) * combine_span + 8 * lane;
     if (channel >= launch.hidden) continue;
     float acc[8] = {};
-    const Contribution* own = contributions + (token - share.token0) * launch.topk;
+    const Contribution* own = contributions + (token - share.token0) * places_of(launch);
     if constexpr (way == Reduction::coded) {
       reduce_coded(ctx, own, channel, acc);
     } else {

@@ -77,6 +77,10 @@ struct CountCells {
   }
   /// Whether the cells of sources from s0 on are of this epoch; `skip` is the source whose count needs none.
   __device__ bool complete(const RankCtx& ctx, int s0, int skip, int& awaited) const {
+    std::uint32_t differ = 0;
+#pragma unroll
+    for (int i = 0; i < batch; ++i) differ |= static_cast<std::uint32_t>(cell[i] >> 32) ^ ctx.launch.epoch;
+    if (__builtin_expect(differ == 0, 1)) return true;
     bool all = true;
 #pragma unroll
     for (int i = 0; i < batch; ++i) {
@@ -94,8 +98,8 @@ struct CountCells {
     for (int i = 0; i < batch; ++i) {
       const int s = s0 + i;
       if (s >= ctx.launch.num_ranks || ready(ctx, i)) continue;
-      cell[i] = ctx.launch.lost.has(s) ? static_cast<std::uint64_t>(ctx.launch.epoch) << 32
-                                       : load_cell(cells + s * ctx.launch.num_experts);
+      cell[i] = ctx.is_lost(s) ? static_cast<std::uint64_t>(ctx.launch.epoch) << 32
+                               : load_cell(cells + s * ctx.launch.num_experts);
     }
   }
   __device__ void clear() {
@@ -108,7 +112,9 @@ struct CountCells {
 #pragma unroll
     for (int i = 0; i < batch; ++i) {
       const bool exists = e < ctx.launch.num_experts && i < ctx.launch.num_ranks;
-      cell[i] = exists ? load_cell(cells + i * ctx.launch.num_experts) : 0;
+      // Ranks that do not exist have nothing, as of this epoch.
+      cell[i] = exists ? load_cell(cells + i * ctx.launch.num_experts)
+                       : static_cast<std::uint64_t>(ctx.launch.epoch) << 32;
     }
   }
 };

@@ -152,10 +152,11 @@ Launch DeviceExchange::make_launch(const DevicePart& part, int batch, unsigned p
   launch.offsets = offsets(batch);
   launch.lost = state.lost;
   launch.stopped = stopped_;
+  launch.all_take_part = !state.lost.any() && !stopped_.any();
   launch.one_device = parts_.size() == 1 && job_ == nullptr;
   launch.abort_word = reinterpret_cast<std::uint64_t*>(part.abort_word.data());
   for (int r = 0; r < shape_.num_ranks; ++r) {
-    launch.peer[r] = {arena(r), state.tokens[static_cast<std::size_t>(r)]};
+    launch.peer[r] = {arena(r), state.tokens[static_cast<std::size_t>(r)], 0};
   }
   return launch;
 }
@@ -197,6 +198,10 @@ void DeviceExchange::start(const DevicePart& part, Operation operation, int rank
   arguments.own_tokens = size.own_tokens;
   const int span = operation == Operation::dispatch ? dispatch_span : combine_span;
   arguments.spans = Divisor((shape_.hidden + span - 1) / span);
+  for (int r = 0; r < shape_.num_ranks; ++r) {
+    Peer& peer = arguments.peer[r];
+    peer.block_items = peer.tokens * int{arguments.spans} / int{arguments.blocks_per_rank};
+  }
   Grid grid;
   grid.blocks_per_rank = arguments.blocks_per_rank;
   grid.ranks = ranks;

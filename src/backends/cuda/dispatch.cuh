@@ -62,7 +62,7 @@ __device__ inline void signal_sent(const RankCtx& ctx) {
   maybe_delay(ctx, 2);
   const std::uint64_t share = share_of_unit(ctx);
   for (int peer = threadIdx.x; peer < ctx.launch.num_ranks; peer += blockDim.x) {
-    if ((!dedup && peer == ctx.rank) || ctx.launch.lost.has(peer)) continue;
+    if ((!dedup && peer == ctx.rank) || ctx.is_lost(peer)) continue;
     std::uint64_t* flags = ctx.theirs<std::uint64_t>(peer, ctx.launch.offsets.dispatch_flags);
     add_flag(flags + ctx.rank, share, ctx.launch.one_device);
   }
@@ -72,7 +72,7 @@ template <bool dedup>
 __device__ inline bool await_sent(const RankCtx& ctx) {
   bool ok = true;
   for (int source = threadIdx.x; source < ctx.launch.num_ranks; source += blockDim.x) {
-    if ((!dedup && source == ctx.rank) || ctx.launch.lost.has(source)) continue;
+    if ((!dedup && source == ctx.rank) || ctx.is_lost(source)) continue;
     ok = await_flag(ctx, ctx.launch.offsets.dispatch_flags, source, WaitKind::dispatch_data) && ok;
   }
   return __syncthreads_and(ok);

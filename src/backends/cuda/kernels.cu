@@ -17,7 +17,7 @@ __device__ inline void run_rank(const Launch& launch, Body body) {
   // Written at once: kept until the end it would cost the body two registers.
   Stamp* stamp = launch.stamps + (blockIdx.y * gridDim.x + blockIdx.x);
   if (stamps) stamp->begin = now_ns();
-  if (!launch.stopped.has(ctx.rank) && !launch.lost.has(ctx.rank)) body(ctx);
+  if (launch.all_take_part || (!launch.stopped.has(ctx.rank) && !launch.lost.has(ctx.rank))) body(ctx);
   if (launch.stamps == nullptr) return;
   __syncthreads();
   if (stamps) launch.stamps[blockIdx.y * gridDim.x + blockIdx.x].end = now_ns();

@@ -74,43 +74,45 @@ struct Stamp {
 struct Peer {
   char* arena;  ///< as this device sees it; null = not load/store reachable
   std::int32_t tokens;
+  std::int32_t block_items;  ///< (token, span) items of that rank that each of its blocks has at least
 };
 
 /// Parameters that a kernel reads come from memory line by line, each a latency: what belongs together stands
-/// together.
+/// together, what every launch needs first.
 struct Launch {
-  // Shape.
-  int num_ranks;
-  Divisor num_experts;
-  Divisor experts_per_rank;
-  Divisor topk;
-  Divisor spans;  ///< of a token's channels that a warp handles at a time, dispatch_span or combine_span each
-  int hidden;
-  int max_tokens;  ///< M
-  Algorithms algorithms;
-  ScaleRule scale_rule;
-  std::uint32_t encoded_stride;  ///< bytes of a LogFMT-10 row, its {min, max} words included
   // This launch: ranks [first_rank, first_rank + gridDim.y).
   int first_rank;
-  Divisor blocks_per_rank;  ///< gridDim.x
-  unsigned phases;
+  int num_ranks;
+  int hidden;
   std::uint32_t epoch;  ///< 1, 2, … of this micro-batch
-  RankBits lost;     ///< left out: not waited for, sent nothing, selections of their experts count as masked
-  RankBits stopped;  ///< these do nothing, as if their processes had died (test aid)
+  Stamp* stamps;        ///< [rank of this launch][blocks_per_rank], or null
   /// Every rank adds flag_unit to each peer's flag in the course of an operation, split over its
   /// blocks (so launches of different sizes may follow each other); the flag of a set stands at flag_target
   /// afterwards.
   std::uint64_t flag_target;
-  std::uint64_t timeout_ns;
+  bool all_take_part;  ///< neither `lost` nor `stopped` has a rank
+  bool one_device;     ///< every rank of the world lives on this device
+  unsigned phases;
   std::uint32_t
       delay_seed;  ///< not 0: every block sleeps a random time before it publishes, signals and reads
+  int own_tokens;  ///< capacity of the token list of one block
+  // Shape.
+  Divisor spans;  ///< of a token's channels that a warp handles at a time, dispatch_span or combine_span each
+  Divisor topk;
+  Divisor experts_per_rank;
+  Divisor blocks_per_rank;  ///< gridDim.x
+  Divisor num_experts;
+  int max_tokens;  ///< M
+  ScaleRule scale_rule;
+  Algorithms algorithms;
+  std::uint32_t encoded_stride;  ///< bytes of a LogFMT-10 row, its {min, max} words included
   std::uint32_t delay_max_ns;
-  ArenaOffsets offsets;
-  bool one_device;            ///< every rank of the world lives on this device
+  std::uint64_t timeout_ns;
   std::uint64_t* abort_word;  ///< 0, or an Abort record packed by pack_abort
-  Stamp* stamps;              ///< [rank of this launch][blocks_per_rank], or null
-  int own_tokens;             ///< capacity of the token list of one block
-  Peer peer[max_ranks];       ///< last: of a small world only its first lines are read
+  ArenaOffsets offsets;
+  Peer peer[max_ranks];  ///< of a small world only its first lines are read
+  RankBits lost;     ///< left out: not waited for, sent nothing, selections of their experts count as masked
+  RankBits stopped;  ///< these do nothing, as if their processes had died (test aid)
 };
 inline constexpr std::uint64_t flag_unit = 1u << 16;
 

@@ -40,31 +40,31 @@ namespace epskew::cuda {
 /// tensors of a micro-batch behind everything else, one of each: rows, scales, source_tokens,
 /// return_addresses; expert_out. Per micro-batch, the owner's alone: x bf16 [M][H], topk i32 [M][K], weights
 /// f32 [M][K], combined bf16 [M][H].
-struct ArenaOffsets {
+struct ArenaOffsets {  // in the order in which direct and pull need them
   std::uint64_t count_cells = 0;
   std::uint64_t dispatch_flags = 0;
   std::uint64_t combine_flags = 0;
-  std::uint64_t source_tokens = 0;
-  std::uint64_t scales = 0;
-  std::uint64_t rows = 0;
   std::uint64_t sent_rows = 0;
+  std::uint64_t expert_out = 0;
+  std::uint64_t weights = 0;
+  std::uint64_t combined = 0;
+  std::uint64_t x = 0;
+  std::uint64_t topk = 0;
   std::uint64_t numbers = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t scales = 0;
+  std::uint64_t source_tokens = 0;
   std::uint64_t source_ranges = 0;
   std::uint64_t expert_begin = 0;
-  std::uint64_t expert_out = 0;
-  std::uint64_t encoded = 0;
+  std::uint64_t message_numbers = 0;
   std::uint64_t message_cells = 0;
-  std::uint64_t return_addresses = 0;
   std::uint64_t headers = 0;
   std::uint64_t message_scales = 0;
   std::uint64_t message_rows = 0;
-  std::uint64_t returned = 0;
-  std::uint64_t message_numbers = 0;
   std::uint64_t contributions = 0;
-  std::uint64_t x = 0;
-  std::uint64_t topk = 0;
-  std::uint64_t weights = 0;
-  std::uint64_t combined = 0;
+  std::uint64_t return_addresses = 0;
+  std::uint64_t returned = 0;
+  std::uint64_t encoded = 0;
 };
 
 inline constexpr std::uint64_t line_bytes = 128;  ///< every region starts on a line

@@ -73,7 +73,7 @@ __device__ inline void list_messages(const RankCtx& ctx, int* first) {
   const std::uint64_t* cells = ctx.mine<const std::uint64_t>(launch.offsets.message_cells);
   const int source = threadIdx.x;
   if (source < launch.num_ranks) {
-    const bool lost = launch.lost.has(source);
+    const bool lost = ctx.is_lost(source);
     first[source + 1] = lost ? 0 : static_cast<int>(static_cast<std::uint32_t>(load_cell(cells + source)));
   }
   __syncthreads();

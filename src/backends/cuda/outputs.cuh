@@ -56,7 +56,7 @@ __device__ inline void push_outputs(const RankCtx& ctx) {
     const int row = item / spans;
     const int channel = (item - row * spans) * combine_span + 8 * lane;
     const ReturnAddress to(ctx.mine<const std::uint32_t>(launch.offsets.return_addresses)[row]);
-    if (channel >= launch.hidden || launch.lost.has(to.source)) continue;
+    if (channel >= launch.hidden || ctx.is_lost(to.source)) continue;
     store_row(returned_row(ctx, to.source, to.token, launch.topk, to.place) + 2 * channel,
               load_row(output_row(ctx, static_cast<std::uint64_t>(row), channel)));
   }

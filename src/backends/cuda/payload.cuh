@@ -66,7 +66,7 @@ struct Destination {
     const int e = lane < ctx.launch.topk ? shared.expert[own + lane] : -1;
     if (e < 0) return;
     peer = e / ctx.launch.experts_per_rank;
-    if (ctx.launch.lost.has(peer)) return;
+    if (ctx.is_lost(peer)) return;
     row = shared.base[e] + shared.slot[own + lane];
   }
   __device__ Destination of(int k) const {
@@ -93,6 +93,7 @@ __device__ inline void store_scales(const RankCtx& ctx, const Target& target, co
   const float low = __shfl_sync(0xffffffffu, payload.scale_low, lane % 2 * 16);
   const float high = __shfl_sync(0xffffffffu, payload.scale_high, lane % 2 * 16);
   const float scale = lane % 4 < 2 ? low : high;
+#pragma unroll 1  // once, for up to 8 selections
   for (int k0 = 0; k0 < launch.topk; k0 += warp_size / 4) {
     const Destination d = destination.of(k0 + lane / 4);
     if (d.row < 0 || group >= groups) continue;

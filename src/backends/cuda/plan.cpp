@@ -156,7 +156,7 @@ std::size_t dispatch_shared_bytes(const ExchangeShape& shape, int own_tokens, bo
 
 std::size_t combine_shared_bytes(const ExchangeShape& shape, int own_tokens) {
   const std::size_t contributions =
-      16 * static_cast<std::size_t>(own_tokens) * static_cast<std::size_t>(shape.topk);
+      16 * static_cast<std::size_t>(own_tokens) * static_cast<std::size_t>(shape.topk <= 8 ? 8 : max_topk);
   return std::max(contributions, sizeof(int) * (static_cast<std::size_t>(shape.num_ranks) + 1));
 }
 

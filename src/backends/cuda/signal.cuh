@@ -60,6 +60,9 @@ struct RankCtx {
     return reinterpret_cast<T*>(launch.peer[peer].arena + offset);
   }
   __device__ int num_tokens() const { return launch.peer[rank].tokens; }
+  __device__ bool is_lost(int peer) const {
+    return __builtin_expect(!launch.all_take_part, 0) && launch.lost.has(peer);
+  }
 };
 
 /// The phases of this launch: those its kernel is compiled for, or (any_phases) those it was started with.
@@ -139,8 +142,11 @@ struct Share {
   int token0;
   int token1;
 
-  __device__ explicit Share(const RankCtx& ctx)
-      : spans(ctx.launch.spans), items(items_of_block(ctx, ctx.num_tokens() * spans)) {
+  __device__ explicit Share(const RankCtx& ctx) : spans(ctx.launch.spans) {
+    const Peer& own = ctx.launch.peer[ctx.rank];
+    const int larger = own.tokens * spans - own.block_items * ctx.num_blocks;  // so many blocks take one more
+    items.first = ctx.block * own.block_items + min(ctx.block, larger);
+    items.last = items.first + own.block_items + (ctx.block < larger ? 1 : 0);
     token0 = items.first / spans;
     token1 = items.last > items.first ? (items.last - 1) / spans + 1 : token0;
   }
