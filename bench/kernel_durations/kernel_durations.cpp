@@ -1,8 +1,10 @@
 // Durations of the CUDA exchange's kernels on routing files of `epskew gen`, by the CUDA profiler, for
 // comparison with other libraries on the same routing (bench/peers/deepep/compare_h200.py).
-//   epskew_kernel_durations [--iterations N] [--hidden H] [--variant NAME=VALUE]... --json FILE ROUTING...
+//   epskew_kernel_durations [--iterations N] [--hidden H] [--no-flush] [--variant NAME=VALUE]... --json FILE
+//   ROUTING...
 // Every file is run split (lockstep: each rank's kernels have the GPU to themselves) and fused (all ranks in
-// one launch). A 256 MB buffer is zeroed before dispatch and before combine. No stamps, no graph.
+// one launch). A 256 MB buffer is zeroed before dispatch and before combine, unless --no-flush. No stamps, no
+// graph.
 
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
@@ -21,6 +23,7 @@
 #include "epskew/support/output_file.hpp"
 #include "epskew/trace/routing_file.hpp"
 #include "kernel_durations/profiler.hpp"
+#include "origin.hpp"
 
 namespace {
 
@@ -36,6 +39,7 @@ struct Flags {
   std::string json;
   int iterations = 30;
   int hidden = 7168;
+  bool no_flush = false;
 };
 
 struct Shape {
@@ -50,12 +54,14 @@ void check(cudaError_t error, const char* call) {
 
 class Flush {
  public:
-  Flush() { check(cudaMalloc(&memory_, flush_bytes), "cudaMalloc"); }
+  explicit Flush(bool wanted) {
+    if (wanted) check(cudaMalloc(&memory_, flush_bytes), "cudaMalloc");
+  }
   Flush(const Flush&) = delete;
   Flush& operator=(const Flush&) = delete;
   ~Flush() { cudaFree(memory_); }
   void run() const {
-    check(cudaMemset(memory_, 0, flush_bytes), "cudaMemset");
+    if (memory_ != nullptr) check(cudaMemset(memory_, 0, flush_bytes), "cudaMemset");
     check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   }
 
@@ -83,7 +89,7 @@ void run_once(Exchange& exchange, const Flush& flush, bool fused) {
 ordered_json durations(const Flags& flags, const Shape& shape, const ExchangeOptions& options, bool fused) {
   ordered_json rows = ordered_json::array();
   find_backend("cuda")->make_world(shape.exchange, options)->run([&](Exchange& exchange) {
-    const Flush flush;
+    const Flush flush(!flags.no_flush);
     Oracle oracle(shape.table, shape.exchange, options, OracleData::random, 1);
     if (const auto mismatch = run_oracle(exchange, oracle)) throw WrongResult(to_string(*mismatch));
     for (int i = 0; i < warmup; ++i) run_once(exchange, flush, fused);
@@ -150,7 +156,9 @@ void run(const Flags& flags) {
        "kernel durations by the CUDA profiler (CUPTI), microseconds; split_us [iteration][phase of "
        "counts, dispatch_send, dispatch_recv, combine_send, combine_recv][rank], flattened; "
        "fused_us [iteration][dispatch, combine], all ranks in one launch"},
+      {"origin", bench::origin()},
       {"facts", find_backend("cuda")->facts()},
+      {"flushed", !flags.no_flush},
       {"variants", flags.variants},
       {"cases", cases}};
   output.write(result.dump() + "\n");
@@ -167,6 +175,7 @@ int main(int argc, char** argv) {
   app.add_option("--iterations", flags.iterations, "profiled")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
+  app.add_flag("--no-flush", flags.no_flush, "leave L2 as the half before left it");
   app.add_option("--hidden", flags.hidden, "hidden size")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {

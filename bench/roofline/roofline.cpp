@@ -14,6 +14,7 @@
 #include "epskew/backends/registry.hpp"
 #include "epskew/exchange/oracle.hpp"
 #include "epskew/support/random.hpp"
+#include "origin.hpp"
 #include "roofline/floors.hpp"
 
 namespace {
@@ -125,8 +126,10 @@ int run(const char* json_file) {
   }
   const roofline::Floors floors = roofline::measure_floors();
   const std::vector<Row> rows = rows_of_our_kernels(floors);
-  ordered_json out = {
-      {"device", backend.facts()}, {"floors", to_json(floors)}, {"rows", ordered_json::array()}};
+  ordered_json out = {{"origin", bench::origin()},
+                      {"device", backend.facts()},
+                      {"floors", to_json(floors)},
+                      {"rows", ordered_json::array()}};
   fmt::print("{}\n", to_json(floors).dump(2));
   fmt::print("{:<34} {:>8} {:>8} {:>6}  {}\n", "kernel (time inside the kernel)", "us", "floor", "ratio",
              "floor is");

@@ -176,6 +176,31 @@ TEST_F(CudaDevice, TwoPartsOfOneGpuAreRight) {
   EXPECT_EQ(run_rounds({Tokens{5, 9, 2}, 9, 3}, 640, options, 3, OracleData::exact), "");
 }
 
+TEST_F(CudaDevice, TwoPartsOfOneGpuAreTimedRankByRank) {
+  const RoutingTable table = make_table({Tokens{5, 9, 2}, 9, 3});
+  const ExchangeShape shape = shape_of(table, 640);
+  ExchangeOptions options;
+  options.variants = {{"devices", "0,0"}, {"driver", "lockstep"}};
+  const auto world = backend().make_world(shape, options);
+
+  std::vector<IterationSample> samples(3);
+  std::string mismatch;
+  world->run([&](Exchange& exchange) {
+    Oracle oracle(table, shape, options, OracleData::exact, 1);
+    if (const auto before = run_oracle(exchange, oracle)) mismatch += to_string(*before);
+    exchange.measure(TimingMode::split, samples);
+    if (const auto after = run_oracle(exchange, oracle)) mismatch += to_string(*after);
+    return std::string();
+  });
+
+  EXPECT_EQ(mismatch, "");
+  for (const IterationSample& sample : samples) {
+    for (const Phase phase :
+         {Phase::dispatch_send, Phase::dispatch_recv, Phase::combine_send, Phase::combine_recv})
+      EXPECT_GT(sample.us[static_cast<std::size_t>(phase)], 0.0);
+  }
+}
+
 // Pauses before publishing, signalling and reading shift the ranks against each other by more than an
 // operation lasts; every operation has its own routing and data. EPSKEW_STRESS_ROUNDS sets half of how many.
 TEST_F(CudaDevice, RandomPausesChangeNothing) {

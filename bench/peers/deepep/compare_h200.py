@@ -7,7 +7,7 @@
 BUILD is a build folder with epskew, epskew_kernel_durations and epskew_roofline (preset cuda). DeepEP v1.2.1 must be
 importable by --deepep-python; without it leave the part out (--parts), and its columns stay as they were. What fails is named at the
 end, with exit code 1. Writes h200-roofline.json, h200-comparison.json,
-h200-split.json (every iteration of the 8 ranks' main cases), h200-bench.json, and the page h200-comparison.md; --page
+h200-split.json (every iteration of the 8 ranks' main cases), h200-bench.json, h200-bench-warm.json, and the page h200-comparison.md; --page
 writes the page alone, anew.
 """
 import argparse
@@ -24,7 +24,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 HIDDEN, EXPERTS, DEEPEP_MOST_TOPK = 7168, 256, 11
 PHASES = ("dispatch_send", "dispatch_recv", "combine_send", "combine_recv")
-PARTS = ("roofline", "deepep", "epskew", "variants", "bench")
+PARTS = ("roofline", "deepep", "epskew", "warm", "variants", "bench")
 
 
 def case(ranks, tokens, topk=8, factor=None):
@@ -72,7 +72,7 @@ def run(command, timeout):
 def make_routings(build, folder):
     for each in CASES:
         law = ["--imbalance-factor", each["factor"]] if each["factor"] else []
-        if not run([build / "epskew", "gen", "--num-processes", each["num_ranks"], "--num-tokens", each["tokens_per_rank"],
+        if not run([build / "apps/epskew/epskew", "gen", "--num-processes", each["num_ranks"], "--num-tokens", each["tokens_per_rank"],
                     "--num-topk", each["topk"], "--num-experts", EXPERTS, "--num-masked", 0, "--seed", 1, *law, "-o",
                     folder / each["routing"]], 60):
             sys.exit(f"epskew gen cannot make {each['routing']}")
@@ -90,13 +90,14 @@ def phase_medians(iterations, ranks, names):
             for phase, name in enumerate(names)}
 
 
-def run_deepep(python, folder, timeout):
+def run_deepep(options, folder, cases, flags=()):
     """Medians by routing file; empty where it does not run."""
     found = {}
     for world in (1, 8):
-        files = [folder / each["routing"] for each in CASES if each["num_ranks"] == world and deepep_can(each)]
-        result = folder / f"deepep-{world}.json"
-        run([python, HERE / "low_latency.py", *files, "--experts", EXPERTS, "--hidden", HIDDEN, "--json", result], timeout)
+        files = [folder / each["routing"] for each in cases if each["num_ranks"] == world and deepep_can(each)]
+        result = folder / f"deepep-{world}{''.join(flags)}.json"
+        run([options.deepep_python, HERE / "low_latency.py", *files, "--experts", EXPERTS, "--hidden", HIDDEN, *flags, "--json", result],
+            options.deepep_timeout)
         if not result.exists():
             continue
         for each in json.loads(result.read_text())["cases"]:
@@ -127,11 +128,11 @@ def epskew_medians(each):
                          for i, name in enumerate(("dispatch", "combine"))}}
 
 
-def run_epskew(build, folder, cases, variants=()):
+def run_epskew(build, folder, cases, variants=(), flags=()):
     """Medians by routing file, and the program's whole result; both empty where it fails."""
-    result = folder / ("epskew-" + "-".join(variants).replace("=", "_") + ".json")
+    result = folder / ("epskew-" + "-".join((*variants, *flags)).replace("=", "_") + ".json")
     words = [word for variant in variants for word in ("--variant", variant)]
-    run([build / "bench/kernel_durations/epskew_kernel_durations", *words, "--json", result,
+    run([build / "bench/kernel_durations/epskew_kernel_durations", *words, *flags, "--json", result,
          *[folder / each["routing"] for each in cases]], 400)
     if not result.exists():
         return {}, {"facts": [], "cases": []}
@@ -141,6 +142,7 @@ def run_epskew(build, folder, cases, variants=()):
 
 VARIANTS = [("dispatch=direct", "combine=pull"), ("dispatch=dedup", "combine=pull"), ("dispatch=dedup", "combine=push"),
             ("dispatch=dedup", "combine=prereduce"), ("dispatch=direct", "combine=prereduce")]
+MAIN_ONE_RANK = case(1, 128)
 VARIANT_CASES = [each for each in CASES if each["num_ranks"] == 8 and each["tokens_per_rank"] == 128 and each["topk"] == 8]
 
 
@@ -211,6 +213,15 @@ def variant_row(each, copy_tbps):
             f"{mine / sum(floor_us(VARIANT_CASES[0], copy_tbps)):.2f}", f"{fused['dispatch']:.1f} + {fused['combine']:.1f}"]
 
 
+def warm_row(each):
+    if each["num_ranks"] == 1:
+        sides = [each[name]["fused_us"] if each[name] else None for name in ("deepep", "epskew")]
+        times = [side["dispatch"] + side["combine"] if side else None for side in sides]
+    else:
+        times = [each[name]["slowest_us"] if each[name] else None for name in ("deepep", "epskew")]
+    return [describe(each), *(f"{time:.1f}" if time else "not run" for time in times)]
+
+
 def write_page(results):
     data = json.loads((results / "h200-comparison.json").read_text())
     ran = [each for each in data["cases"] if each["epskew"]]
@@ -219,11 +230,14 @@ def write_page(results):
     copy_tbps = json.loads((results / "h200-roofline.json").read_text())["floors"]["hbm_copy_tbps"]
     single_rows = [fused_row(each, copy_tbps) for each in single]
     several_rows = [split_row(each, copy_tbps) for each in several]
+    warm = data.get("warm", [])
+    commit = data.get("origin", {}).get("build", {}).get("commit", "unknown")
     ratios = [float(row[3]) for row in single_rows + several_rows if row[3] != "–"]
     worst = f"The smallest ratio over all cases that both ran is {min(ratios):.2f}." if ratios else ""
     page = f"""# DeepEP's low-latency kernels and epskew's CUDA exchange
 
-Made by `bench/peers/deepep/compare_h200.py` from [h200-comparison.json](h200-comparison.json). {data['device']}; {data['date']}.
+Made by `bench/peers/deepep/compare_h200.py` from [h200-comparison.json](h200-comparison.json). {data['device']}; {data['date']};
+epskew of commit {commit}.
 Hidden {HIDDEN}, {EXPERTS} experts, FP8 dispatch, BF16 combine. Kernel durations by the CUDA profiler, microseconds, medians over
 iterations, both libraries in one session on the same routing files. A 256 MB buffer is zeroed before dispatch and before
 combine. Several ranks on one GPU are an **emulation**: no link is in any of these times. {worst}
@@ -251,6 +265,12 @@ where several ranks share a GPU.
 {table(["case", "epskew", "sum", "floor of all ranks", "epskew / floor"],
        [ranks_fused_row(each, copy_tbps) for each in several])}
 
+## Warm: nothing is zeroed
+
+L2 is as the half before left it. Sum of dispatch and combine: one rank fused; eight ranks split, slowest rank of each iteration.
+
+{table(["case", "DeepEP", "epskew"], [warm_row(each) for each in warm])}
+
 ## Variants of epskew, eight ranks, 128 tokens, top-8
 
 Send + receive of dispatch, send + receive of combine, largest median of a rank each; their sum (of the median rank); all ranks fused in one
@@ -273,37 +293,46 @@ def kept(results, parts):
     cases = {each["routing"]: each for each in old["cases"]}
     return ({routing: each["epskew"] for routing, each in cases.items()} if "epskew" not in parts else {},
             {routing: each["deepep"] for routing, each in cases.items()} if "deepep" not in parts else {},
-            old["variants"] if "variants" not in parts else [], old.get("device", ""))
+            old["variants"] if "variants" not in parts else [], old)
 
 
 def measure(options, folder):
     build, results, parts = options.build, options.results, options.parts
-    old_epskew, old_deepep, variants, device = kept(results, parts)
+    old_epskew, old_deepep, variants, old = kept(results, parts)
+    warm = old.get("warm", [])
     make_routings(build, folder)
     if "roofline" in parts:
         (results / "h200-roofline.json").unlink(missing_ok=True)  # an old floor beside new times would be none
         run([build / "bench/roofline/epskew_roofline", "--json", results / "h200-roofline.json"], 120)
-    deepep = run_deepep(options.deepep_python, folder, options.deepep_timeout) if "deepep" in parts else old_deepep
+    deepep = run_deepep(options, folder, CASES) if "deepep" in parts else old_deepep
     epskew, raw = run_epskew(build, folder, CASES) if "epskew" in parts else (old_epskew, {"facts": [], "cases": []})
+    if "warm" in parts:
+        cases = [MAIN_ONE_RANK, *VARIANT_CASES]
+        ours, _ = run_epskew(build, folder, cases, flags=("--no-flush",))
+        theirs = run_deepep(options, folder, cases, ("--no-flush",)) if "deepep" in parts else {}
+        warm = [{**each, "epskew": ours[each["routing"]], "deepep": theirs.get(each["routing"])} for each in cases
+                if each["routing"] in ours]
     for names in VARIANTS if "variants" in parts else ():
         medians, _ = run_epskew(build, folder, VARIANT_CASES, names)
         variants += [{"variants": names, "routing": routing, **each} for routing, each in medians.items()]
     result = {"what": "medians over iterations of kernel durations by the CUDA profiler, microseconds; split_us by phase "
                       "and rank, fused_us of one launch; slowest_us: the slowest rank of each phase in every iteration, summed, "
                       "then the median",
-              "device": device_of(raw["facts"]) or device, "date": time.strftime("%Y-%m-%d"), "hidden": HIDDEN, "num_experts": EXPERTS,
+              "device": device_of(raw["facts"]) or old.get("device", ""), "origin": raw.get("origin") or old.get("origin", {}),
+              "date": time.strftime("%Y-%m-%d"), "hidden": HIDDEN, "num_experts": EXPERTS,
               "deepep_version": "v1.2.1, return_recv_hook for split; null: not run",
               "cases": [{**each, "epskew": epskew.get(each["routing"]), "deepep": deepep.get(each["routing"])}
                         for each in CASES],
-              "variants": variants}
+              "warm": warm, "variants": variants}
     (results / "h200-comparison.json").write_text(json.dumps(result, indent=1) + "\n")
     main_cases = [each["routing"] for each in VARIANT_CASES]
     raw["cases"] = [each for each in raw["cases"] if each["routing"] in main_cases]
     if raw["cases"]:
         (results / "h200-split.json").write_text(json.dumps(raw) + "\n")
     if "bench" in parts:
-        run([build / "epskew", "bench", "--backend", "cuda", "--num-experts", EXPERTS, "--imbalance-factors", 1, 2, 3,
-             "--iterations", 60, "--json", results / "h200-bench.json"], 300)
+        for name, flags in (("h200-bench.json", ()), ("h200-bench-warm.json", ("--no-flush",))):
+            run([build / "apps/epskew/epskew", "bench", "--backend", "cuda", "--num-experts", EXPERTS, "--imbalance-factors", 1, 2, 3,
+                 "--iterations", 60, *flags, "--json", results / name], 200)
 
 
 def main():

@@ -136,13 +136,7 @@ class CudaBackend final : public Backend {
  private:
   static cuda::Plan plan_for(const ExchangeShape& shape, const ExchangeOptions& options,
                              const cuda::Settings& settings) {
-    int count = 0;
-    cuda::check(cudaGetDeviceCount(&count), "cudaGetDeviceCount");
-    for (const int device : settings.devices) {
-      if (device < count) continue;
-      throw UsageError(fmt::format(
-          "variant devices names GPU {}, which does not exist (there are {}); correct it", device, count));
-    }
+    cuda::require_devices(settings.devices);
     return cuda::make_plan(shape, options, settings, cuda::smallest_limits(settings.devices));
   }
 };

@@ -1,8 +1,11 @@
 #include "backends/cuda/device_limits.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "backends/cuda/device.hpp"
+#include "epskew/support/error.hpp"
 
 namespace epskew::cuda {
 namespace {
@@ -19,6 +22,16 @@ DeviceLimits limits_of(int device) {
 }
 
 }  // namespace
+
+void require_devices(const std::vector<int>& devices) {
+  int count = 0;
+  check(cudaGetDeviceCount(&count), "cudaGetDeviceCount");
+  for (const int device : devices) {
+    if (device < count) continue;
+    throw UsageError(fmt::format(
+        "variant devices names GPU {}, which does not exist (there are {}); correct it", device, count));
+  }
+}
 
 DeviceLimits smallest_limits(const std::vector<int>& devices) {
   DeviceLimits least = limits_of(devices.front());

@@ -211,9 +211,10 @@ Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const
       ArenaLayout(shape, options, plan.algorithms).bytes() * static_cast<std::uint64_t>(ranks_of_device);
   if (limits.memory_bytes != 0 && needed > limits.memory_bytes) {
     throw UsageError(fmt::format(
-        "{} ranks need {:.1f} GB of device memory ({:.1f} GB are free); use fewer tokens, ranks or experts a "
-        "token",
-        shape.num_ranks, static_cast<double>(needed) / 1e9, static_cast<double>(limits.memory_bytes) / 1e9));
+        "{} rank(s) on a GPU need {:.1f} GB of its memory ({:.1f} GB are free for them); use fewer tokens, "
+        "ranks or "
+        "experts a token",
+        ranks_of_device, static_cast<double>(needed) / 1e9, static_cast<double>(limits.memory_bytes) / 1e9));
   }
   return plan;
 }

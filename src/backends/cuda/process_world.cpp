@@ -27,30 +27,39 @@ std::string describe(const ExchangeShape& shape, const ExchangeOptions& options)
 
 /// The GPU of this process: of those named, or of all, the one of its number among the machine's processes.
 int own_device(const ExchangeOptions& options, const Settings& settings, const Job& job) {
-  if (options.variants.contains("devices"))
+  if (options.variants.contains("devices")) {
+    require_devices(settings.devices);
     return settings.devices[static_cast<std::size_t>(job.local_rank) % settings.devices.size()];
+  }
   int count = 0;
   check(cudaGetDeviceCount(&count), "cudaGetDeviceCount");
   return job.local_rank % count;
 }
 
-Settings settings_of(const ExchangeOptions& options, Bootstrap& bootstrap, std::set<std::string>& gpus) {
-  Settings settings = parse_settings(options);
-  settings.devices = {own_device(options, settings, bootstrap.job())};
-  settings.own_ranks = 1;
-  const auto gpu_of_rank = gather_gpus(bootstrap, settings.devices.front());
-  gpus.insert(gpu_of_rank.begin(), gpu_of_rank.end());
-  settings.links = gpus.size() > 1;
-  if (gpus.size() == gpu_of_rank.size()) return settings;
-  if (settings.driver == Driver::fused) {
+/// How the processes are spread over GPUs.
+struct Spread {
+  int gpus;     ///< that the job has
+  int sharing;  ///< processes on this one's GPU
+};
+
+Spread spread_of(Bootstrap& bootstrap, int device) {
+  const std::vector<std::string> gpu_of_rank = gather_gpus(bootstrap, device);
+  const std::string& own = gpu_of_rank[static_cast<std::size_t>(bootstrap.rank())];
+  const std::set<std::string> gpus(gpu_of_rank.begin(), gpu_of_rank.end());
+  return {static_cast<int>(gpus.size()),
+          static_cast<int>(std::count(gpu_of_rank.begin(), gpu_of_rank.end(), own))};
+}
+
+/// Processes that share a GPU take turns.
+Driver driver_of(Driver asked, int processes, int gpus) {
+  if (gpus == processes) return asked;
+  if (asked == Driver::fused) {
     throw UsageError(
         fmt::format("variant driver=fused cannot run {} processes on {} GPU(s) (a launch would wait for one "
-                    "that does not run "
-                    "beside it); use driver=lockstep, or a GPU for each",
-                    gpu_of_rank.size(), gpus.size()));
+                    "that does not run beside it); use driver=lockstep, or a GPU for each",
+                    processes, gpus));
   }
-  settings.driver = Driver::lockstep;
-  return settings;
+  return Driver::lockstep;
 }
 
 }  // namespace
@@ -72,14 +81,21 @@ ProcessWorld::ProcessWorld(const ExchangeShape& shape, const ExchangeOptions& op
 }
 
 void ProcessWorld::set_up(const ExchangeShape& shape, const ExchangeOptions& options) {
-  std::set<std::string> gpus;
-  const Settings settings = settings_of(options, bootstrap_, gpus);
-  const Plan plan = make_plan(shape, options, settings, smallest_limits(settings.devices));
+  Settings settings = parse_settings(options);
+  settings.devices = {own_device(options, settings, bootstrap_.job())};
+  settings.own_ranks = 1;
+  // Looked up before the processes meet: none has taken memory yet, and those of one GPU share what is free.
+  DeviceLimits limits = smallest_limits(settings.devices);
+  const Spread spread = spread_of(bootstrap_, settings.devices.front());
+  limits.memory_bytes /= static_cast<std::size_t>(spread.sharing);
+  settings.links = spread.gpus > 1;
+  settings.driver = driver_of(settings.driver, bootstrap_.size(), spread.gpus);
+  const Plan plan = make_plan(shape, options, settings, limits);
   exchange_ = std::make_unique<DeviceExchange>(shape, options, settings, plan, &bootstrap_);
-  facts_.num_devices = static_cast<int>(gpus.size());
+  facts_.num_devices = spread.gpus;
   facts_.choices = {describe_choice(plan.algorithms, settings),
                     fmt::format("{} processes started by {}, one rank each, on {} GPU(s){}",
-                                bootstrap_.size(), bootstrap_.job().launcher, gpus.size(),
+                                bootstrap_.size(), bootstrap_.job().launcher, spread.gpus,
                                 settings.driver == Driver::lockstep ? ", one after the other" : "")};
   facts_.variants = {{"dispatch", std::string(name_of(plan.algorithms.dispatch))},
                      {"combine", std::string(name_of(plan.algorithms.combine))}};
