@@ -58,8 +58,9 @@ ExchangeOptions options_of(const BenchFlags& flags) {
   for (const std::string& variant : flags.variants) {
     const auto equals = variant.find('=');
     if (equals == 0 || equals == std::string::npos) {
-      throw UsageError(
-          fmt::format("--variant {} is not understood (it has no name=value); see docs", variant));
+      throw UsageError(fmt::format(
+          "--variant {} is not understood (it is no name=value); write it as dispatch=dedup is written",
+          variant));
     }
     if (!options.variants.emplace(variant.substr(0, equals), variant.substr(equals + 1)).second) {
       throw UsageError(fmt::format("--variant {} is given twice (each has one value); name it once",

@@ -2,7 +2,6 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
-#include <iostream>
 #include <string>
 #include <thread>
 
@@ -10,6 +9,8 @@
 #include "command_line.hpp"
 #include "epskew/support/error.hpp"
 #include "epskew/support/launcher.hpp"
+#include "standard_streams.hpp"
+#include "strict_values.hpp"
 
 namespace {
 
@@ -29,14 +30,6 @@ int complain(const std::exception& error, ExitCode code) {
   return code;
 }
 
-/// What was printed must have arrived: on a full disk a run without its tables is no success.
-void require_output() {
-  std::cout.flush();
-  if (std::fflush(stdout) != 0) epskew::throw_errno("writing standard output");
-  if (std::ferror(stdout) != 0 || !std::cout)
-    throw epskew::EnvironmentError("writing standard output failed");
-}
-
 int run(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
@@ -49,7 +42,7 @@ int run(CLI::App& app, int argc, char** argv) {
     }
     app.exit(error);
   }
-  require_output();
+  epskew::app::require_output();
   return ok;
 }
 
@@ -66,7 +59,10 @@ int main(int argc, char** argv) {
   epskew::app::add_info(app);
   epskew::app::add_report(app);
   epskew::app::add_compare(app);
+  epskew::app::read_whole_numbers_as_they_stand(app);
   try {
+    epskew::app::hold_standard_streams();
+    epskew::app::refuse_empty_values({argv + 1, argv + argc});
     return run(app, argc, argv);
   } catch (const epskew::UsageError& error) {
     return complain(error, usage);
@@ -74,6 +70,8 @@ int main(int argc, char** argv) {
     return complain(error, wrong_result);
   } catch (const epskew::RankLost& error) {
     return complain(error, rank_lost);
+  } catch (const epskew::EnvironmentError& error) {
+    return complain(error, failure);
   } catch (const std::exception& error) {
     // fmt throws words of its own where standard output takes no more.
     if (std::ferror(stdout) == 0) return complain(error, failure);

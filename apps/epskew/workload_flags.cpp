@@ -222,14 +222,7 @@ void add_workload_flags(CLI::App& command, WorkloadFlags& flags) {
 }
 
 CLI::Option* add_seed(CLI::App& command, std::uint64_t& seed, const char* help) {
-  return command.add_option("--seed", seed, help)
-      ->check([](const std::string& text) {
-        // The conversion to an unsigned number would wrap it around.
-        if (text.starts_with('-'))
-          throw UsageError(fmt::format("--seed {} is negative (seeds count from 0); choose 0 or more", text));
-        return std::string();
-      })
-      ->capture_default_str();
+  return command.add_option("--seed", seed, help)->capture_default_str();
 }
 
 ModelShape model_of(const WorkloadFlags& flags) {

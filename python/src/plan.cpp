@@ -12,6 +12,7 @@
 
 #include "command_line.hpp"
 #include "epskew/support/error.hpp"
+#include "strict_values.hpp"
 
 namespace epskew::python {
 namespace {
@@ -22,8 +23,10 @@ class BenchCommand {
   BenchCommand() : app_("", "epskew bench") {
     app_.set_help_flag();
     app::add_bench_flags(app_, flags);
+    app::read_whole_numbers_as_they_stand(app_);
   }
   void parse(std::vector<std::string> argv) {
+    app::refuse_empty_values(argv);
     std::reverse(argv.begin(), argv.end());  // as CLI11 wants them
     try {
       app_.parse(std::move(argv));

@@ -42,6 +42,17 @@ void refuse_containers(std::string_view bytes, const std::string& name) {
   }
 }
 
+/// What bench, inspect and compare write is one object over many lines, a member among them its version; what
+/// fit writes is one line that begins with it.
+void refuse_our_reports(std::string_view bytes, const std::string& name) {
+  const std::string_view searched = bytes.starts_with("{\n") ? bytes : bytes.substr(0, 200);
+  if (!bytes.starts_with('{') || searched.find("\"schema_version\"") == std::string_view::npos) return;
+  throw UsageError(fmt::format(
+      "{} is what epskew made of a routing (the routing itself is not in it); name the recording or the "
+      "routing file, or show a result of bench with epskew report",
+      name));
+}
+
 }  // namespace
 
 const char* name_of(TraceFormat format) {
@@ -67,6 +78,7 @@ std::optional<TraceFormat> recognised(std::string_view bytes, const std::filesys
   const std::string extension = path.extension().string();
   if (looks_like_npy(bytes) || extension == ".npy") return TraceFormat::npy;
   if (extension == ".safetensors") return TraceFormat::routing;
+  refuse_our_reports(bytes, path.string());
   const std::string_view line = first_line(bytes);
   if (line.starts_with('{') || extension == ".jsonl") return TraceFormat::jsonl;
   if (line.find("\t\t") != std::string_view::npos || looks_like_ids(line) || is_esft_name(path))

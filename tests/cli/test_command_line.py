@@ -1,5 +1,9 @@
 """Command lines that cannot be meant: misspelt, incomplete, or with a result in the place of what is read."""
 
+import os
+import pathlib
+import subprocess
+import time
 import unittest
 
 from program import DATA, ProgramTest
@@ -34,6 +38,57 @@ class CommandLineTest(ProgramTest):
         }.items():
             with self.subTest(words):
                 self.refuse(told, *words)
+
+    # Regression: an empty value counted as no flag, so an unset variable of a shell script gave the default run.
+    def test_an_empty_value_is_none(self):
+        for words, told in {
+            ("gen", "-o", "-", "--num-tokens", ""): "--num-tokens is empty",
+            ("gen", "-o", "-", "--num-tokens="): "--num-tokens is empty",
+            ("bench", "--trace", ""): "--trace is empty",
+            ("gen", "-o", ""): "-o is empty",
+            ("inspect", ""): "argument 2 is empty",
+            ("bench", "--imbalance-factors", "1,,2"): "--imbalance-factors 1,,2 has an empty place",
+            ("bench", "--num-tokens-per-rank=1,"): "--num-tokens-per-rank 1, has an empty place",
+        }.items():
+            with self.subTest(words):
+                self.refuse(told, *words)
+
+    # Regression: 010 was eight, and 18446744073709551616 the largest seed.
+    def test_a_whole_number_is_read_as_it_stands(self):
+        def made(*words):
+            return self.succeed("gen", "--num-tokens", 4, "-o", self.folder / "r.safetensors", *words).rpartition(b": ")[2]
+
+        self.assertEqual(made("--seed", "010"), made("--seed", 10))
+        self.assertEqual(made("--num-processes", "0008", "--seed", "00"), made("--num-processes", "+8"))
+        self.refuse("--seed 18446744073709551616 is out of range", "gen", "-o", "-", "--seed", 2**64)
+        self.refuse("--num-tokens 9223372036854775808 is out of range", "gen", "-o", "-", "--num-tokens", 2**63)
+        self.refuse("--max-file-bytes -1 is negative", "inspect", "r.safetensors", "--max-file-bytes", -1)
+        self.refuse("--num-tokens 0x is not understood", "gen", "-o", "-", "--num-tokens", "0x")
+
+    # Regression: the shared memory of the ranks took the number of a closed stream, and what was printed went into it.
+    def test_a_closed_stream_is_nothing_elses(self):
+        for stream, output in ((1, "-"), (2, os.devnull)):
+            with self.subTest(stream), subprocess.Popen(
+                    [os.environ["EPSKEW"], "bench", "--backend", "cpu", "--num-processes", "2", "--num-tokens", "8", "--num-experts", "8",
+                     "--num-topk", "2", "--hidden", "128", "--iterations", "1000000", "--json", output],
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=lambda: os.close(stream)) as program:
+                children = pathlib.Path(f"/proc/{program.pid}/task/{program.pid}/children")
+                for _ in range(1000):
+                    if children.read_text():
+                        break
+                    time.sleep(0.01)
+
+                held = os.readlink(f"/proc/{program.pid}/fd/{stream}")
+                program.kill()
+
+                self.assertEqual(held, os.devnull)
+
+    def test_what_cannot_be_printed_is_a_failure_that_says_why(self):
+        with open("/dev/full", "w") as full:
+            for words in (("--help",), ("info",), ("inspect", DATA / "counts.csv"), ("gen", "-o", "-")):
+                with self.subTest(words):
+                    self.end_with_failure("epskew: writing standard output failed: No space left on device\n", *words, stdout=full)
+        self.end_with_failure("writing standard output failed: Bad file descriptor", "info", preexec_fn=lambda: os.close(1))
 
     def test_no_result_replaces_what_is_read(self):
         layer = self.folder / "expert_weights_0.txt"

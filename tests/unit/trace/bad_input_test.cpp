@@ -129,6 +129,13 @@ std::vector<BadFile> bad_files() {
        "ids need [tokens, top-k]",
        {.array_content = ArrayContent::ids}},
 
+      // What bench and fit write about a routing, in the place of the routing.
+      {"result.json", "{\n\"schema_version\": \"1.5.0\",\n\"rounds\": []\n}\n",
+       "show a result of bench with epskew report"},
+      {"sorted.json", "{\n \"a\": \"" + std::string(500, 'x') + "\",\n \"schema_version\": \"1.1.0\"\n}\n",
+       "the routing itself is not in it"},
+      {"fit.json", R"({"schema":"epskew-fit","schema_version":"1.1.0"})", "the routing itself is not in it"},
+
       {"cut.safetensors", std::string("\x02\0\0", 3), "shorter than the header length"},
       {"claims.safetensors", test::little_endian(900, 8) + "{}",
        "its header claims 900 bytes, the file has 2"},
