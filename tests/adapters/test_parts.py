@@ -100,6 +100,14 @@ class DeepEpJobTest(unittest.TestCase):
             self.assertIn(expected, DeepEpAdapter.unsupported(self.job(**change)))
 
 
+    def test_what_v2_would_not_compile_or_carry_is_refused(self):
+        cases = {"at most 32": {"topk": 33}, "one rank a GPU": {"ranks_per_device": 2}, "drop --use-logfmt": {"combine_format":
+                 "logfmt10"}, "GPUs only": {"device": "cpu"}, "sms is a number": {"variants": {"sms": "all"}}}
+        for expected, change in cases.items():
+            self.assertIn(expected, DeepEpV2Adapter.unsupported(self.job(dispatch_format="bf16", **change)))
+        self.assertIsNone(DeepEpV2Adapter.unsupported(self.job(dispatch_format="bf16")))
+
+
 class DeepEpResultsTest(unittest.TestCase):
     def adapter(self, dispatch):
         """After a dispatch that delivered what is right, to rank 1 of 4, in the library's layout."""

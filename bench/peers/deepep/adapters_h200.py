@@ -44,7 +44,7 @@ def measurements(recording):
 def measurements_on_two_gpus():
     return {
         "two-deepep": [*BENCH, "deepep", *OF_TWO],
-        "two-epskew": [*OWN, *OF_TWO],
+        "two-epskew": [*OWN, *OF_TWO, "--variant", "devices=0,1"],
         "two-torch": [*BENCH, "torch", *OF_TWO, "--dispatch-format", "bf16", "--modes", "fused"],
     }
 

@@ -1,4 +1,5 @@
-"""DeepEP V2: deep_ep.ElasticBuffer, which needs NCCL 2.30.4 or later. Not run yet: no machine with that NCCL was there.
+"""DeepEP V2: deep_ep.ElasticBuffer, which needs NCCL 2.30.4 or later. Never run on a GPU: no machine with that
+NCCL was there. Written against DeepEP 2.1.0 and tested on a fake of it.
 
 V2 sends a token once to each rank and expands it there, leaves the FP8 cast to its caller, and sums without weights, which
 its users apply with their experts: so does this adapter, in `experts`.
@@ -57,6 +58,8 @@ class DeepEpV2Adapter(Adapter):
         checks = {
             "DeepEP runs on GPUs only; choose --device cuda": job.device != "cuda",
             "NCCL takes one rank a GPU; choose fewer ranks": job.ranks_per_device > 1,
+            f"its kernels hold a token's experts in one warp, at most 32 (asked for {job.topk}); choose a smaller --num-topk":
+                job.topk > 32,
             "combine travels in bf16 only; drop --use-logfmt": job.combine_format != "bf16",
             "scales travel as float32; choose another --dispatch-format": job.dispatch_format == "fp8_ue8m0",
             "this torch has no float8; choose --dispatch-format bf16": job.dispatch_format != "bf16" and not has_float8(),
@@ -73,7 +76,9 @@ class DeepEpV2Adapter(Adapter):
 
     @classmethod
     def facts(cls) -> list[str]:
-        return [f"torch: {torch.__version__}", f"NCCL: {_dotted(torch.cuda.nccl.version())}"]
+        import deep_ep
+
+        return [f"deep_ep: {deep_ep.__version__}", f"torch: {torch.__version__}", f"NCCL: {_dotted(torch.cuda.nccl.version())}"]
 
     def set_up(self, world: World) -> None:
         import deep_ep
