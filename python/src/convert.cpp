@@ -59,7 +59,7 @@ std::uint64_t seed_of(nb::handle seed) {
   if (nb::try_cast(seed, value)) return value;
   std::int64_t below_zero = 0;
   if (nb::try_cast(seed, below_zero)) {
-    throw UsageError(fmt::format("--seed {} is negative (seeds count from 0); choose 0 or more", below_zero));
+    throw UsageError(fmt::format("--seed {} is negative (it counts from 0); choose 0 or more", below_zero));
   }
   throw UsageError(
       fmt::format("--seed {} is no seed (whole numbers below 2^64 are); choose one", nb::str(seed).c_str()));

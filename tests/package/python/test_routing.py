@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import pathlib
+import re
 import struct
 import subprocess
 import tempfile
@@ -102,6 +103,25 @@ class Generated(unittest.TestCase):
                 self.assertEqual(program.returncode, 2)
                 self.assertEqual("epskew: " + str(caught.exception) + "\n", program.stderr)
         self.assertTrue(issubclass(epskew.UsageError, ValueError))
+
+    def test_every_keyword_is_the_flag_of_its_name(self):
+        # -7 is wrong everywhere and 'no such' too, or without effect, which is refused; every flag has words of its own.
+        keywords = re.findall(r"(\w+): ([^=]+) = ", epskew.routing.__nb_signature__[0][0])
+        self.assertGreater(len(keywords), 20)
+        for name, kind in keywords:
+            if "Sequence" in kind:
+                value, text = [-7], "-7"
+            else:
+                value = text = -7 if "int" in kind or "float" in kind or name == "seed" else "no such"
+            with self.subTest(name):
+                flag = "--" + name.replace("_", "-")
+                program = subprocess.run([os.environ["EPSKEW"], "gen", f"{flag}={text}", "-o", "/dev/null"],
+                                         capture_output=True, text=True, timeout=60, check=False)
+
+                with self.assertRaises(epskew.UsageError) as caught:
+                    epskew.routing(**{name: value})
+
+                self.assertEqual("epskew: " + str(caught.exception) + "\n", program.stderr)
 
     def test_no_tokens_of_any_rank_are_not_the_default(self):
         with self.assertRaisesRegex(epskew.UsageError, "num_tokens_per_rank is empty"):

@@ -134,29 +134,5 @@ class Fits(TraceTest):
                 epskew.fit(self.load(), **keywords)
 
 
-class Stubs(unittest.TestCase):
-    """The contract (_core.pyi) and the module have the same names."""
-
-    def test_agree_with_the_module(self):
-        import ast
-        import inspect
-
-        from epskew import _core
-
-        tree = ast.parse((pathlib.Path(_core.__file__).parent / "_core.pyi").read_text())
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef):
-                members = {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
-                present = getattr(_core, node.name)
-                self.assertLessEqual(members, set(dir(present)), node.name)
-                if not issubclass(present, Exception):
-                    public = {name for name, value in inspect.getmembers(present) if not name.startswith("_")}
-                    self.assertLessEqual(public, members, node.name)
-        stated = {node.name for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
-        public = {name for name in dir(_core) if not name.startswith("_")}
-        self.assertEqual(public, stated)
-        self.assertLessEqual(stated, set(epskew.__all__))
-
-
 if __name__ == "__main__":
     unittest.main()
