@@ -218,6 +218,18 @@ class PageTest(unittest.TestCase):
         for legend in legends:
             self.assertEqual(legend, ["one-changed", "two"])
 
+    # Regression: the names of lines that lie beside each other were written over one another.
+    def test_lines_beside_each_other_have_one_name(self):
+        def lift(record):
+            for entry in record["rounds"]:
+                entry["workload"]["uniform_floor"] += 0.05
+
+        page = self.changed(0, lift)
+
+        names = page.evaluate("[...document.querySelectorAll('#latency-plot .mark-text text')]"
+                              ".filter((text) => text.textContent === 'uniform floor').length")
+        self.assertEqual(names, 3)
+
     def test_a_select_chooses_what_is_drawn(self):
         page = self.browser.open(self.single)
         drawing = "document.querySelector('#rank-plot .plots').innerHTML"

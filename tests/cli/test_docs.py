@@ -37,6 +37,16 @@ class DocsTest(ProgramTest):
                                         capture_output=True, timeout=60)
                 self.assertEqual(result.returncode, 0, result.stderr.decode())
 
+    def test_every_page_is_linked_from_the_readme_and_every_link_leads_somewhere(self):
+        for page in PAGES:
+            for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+                with self.subTest(page.name, target=target):
+                    self.assertTrue((page.parent / target).exists())
+        readme = (SOURCE / "README.md").read_text()
+        for page in PAGES[1:]:
+            with self.subTest(page.name):
+                self.assertIn(f"]({page.relative_to(SOURCE)})", readme)
+
     def test_every_flag_that_the_pages_name_exists(self):
         helps = {command: set(FLAG.findall(self.succeed(command, "--help").decode())) for command in COMMANDS}
         known = set.union(*helps.values(), flags_of_scripts(), OTHERS)

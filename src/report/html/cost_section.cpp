@@ -52,7 +52,9 @@ Section cost_section(Results results) {
   }
   Section section{"cost", "Cost of imbalance", "", {}};
   if (figure.table.rows.empty()) {
-    section.lead = "Not in these results: a cost needs a balanced round (factor 1.0) and enough iterations.";
+    section.lead =
+        "Not in these results: a cost with its interval needs a balanced round (factor 1.0) and 5 iterations "
+        "or more.";
     return section;
   }
   for (const NamedRecord& result : results) {

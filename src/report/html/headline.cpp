@@ -31,7 +31,7 @@ struct PaceSetter {
 
 std::optional<PaceSetter> pace_setter(const RoundRecord& round) {
   const auto& phase = round.phase(Phase::dispatch_combine);
-  if (!phase) return std::nullopt;
+  if (!phase || !phase->slowest_rank.p50) return std::nullopt;  // shares of too few iterations say nothing
   const std::vector<double> shares = shares_slowest(phase->samples_us);
   if (shares.size() < 2) return std::nullopt;
   const auto most = std::max_element(shares.begin(), shares.end());
@@ -172,35 +172,51 @@ Statement state(const NamedRecord& result, std::size_t index) {
   return out;
 }
 
+/// What a result's own sentence says of its round with the largest factor.
+struct StatedRatio {
+  Value ratio;
+  Value factor;
+  std::optional<double> target_factor;
+};
+
+std::optional<StatedRatio> stated_ratio(const Record& record, std::size_t index) {
+  const auto costliest = costliest_round(record);
+  const RoundSource source{index, costliest.value_or(hottest_round(record))};
+  const RoundRecord& round = record.rounds[source.round];
+  const Value factor = factor_of(round, source);
+  if (costliest) {
+    return StatedRatio{decimal(round.cost_of_imbalance->ratio, 2, source.at("cost_of_imbalance/ratio")),
+                       factor, round.target_factor};
+  }
+  const auto balanced = balanced_source(record, index);
+  if (!balanced || balanced->round == source.round) return std::nullopt;
+  const auto time = typical_time(round, Phase::dispatch_combine);
+  const auto reference = typical_time(record.rounds[balanced->round], Phase::dispatch_combine);
+  if (!time || !reference || *reference <= 0) return std::nullopt;
+  return StatedRatio{decimal(*time / *reference, 2), factor, round.target_factor};
+}
+
 /// "At imbalance factor 3.0, dispatch + combine takes 1.73× to 1.95× as long as balanced in 2 results", where
 /// all results were run at that factor.
 Sentence common_sentence(Results results) {
   const Value count = integer(static_cast<std::int64_t>(results.size()));
   const Sentence general = {words("What imbalance costs, in "), count, words(" results")};
-  std::optional<RoundSource> least, most;
-  const auto round_at = [&](const RoundSource& at) -> const RoundRecord& {
-    return results[at.result].record.rounds[at.round];
-  };
+  std::vector<StatedRatio> ratios;
   for (std::size_t i = 0; i < results.size(); ++i) {
-    const auto costliest = costliest_round(results[i].record);
-    if (!costliest) return general;
-    const RoundSource here{i, *costliest};
-    if (!least) least = most = here;
-    if (!round_at(here).target_factor || round_at(here).target_factor != round_at(*least).target_factor)
+    const auto here = stated_ratio(results[i].record, i);
+    if (!here || !here->target_factor || (i > 0 && here->target_factor != ratios.front().target_factor))
       return general;
-    const double ratio = round_at(here).cost_of_imbalance->ratio;
-    if (ratio < round_at(*least).cost_of_imbalance->ratio) least = here;
-    if (ratio > round_at(*most).cost_of_imbalance->ratio) most = here;
+    ratios.push_back(*here);
   }
-  const auto ratio_of = [&](const RoundSource& at) {
-    return decimal(round_at(at).cost_of_imbalance->ratio, 2, at.at("cost_of_imbalance/ratio"));
-  };
+  const auto [least, most] = std::minmax_element(
+      ratios.begin(), ratios.end(),
+      [](const StatedRatio& a, const StatedRatio& b) { return *a.ratio.exact < *b.ratio.exact; });
   return {words("At imbalance factor "),
-          factor_of(round_at(*least), *least),
+          least->factor,
           words(", dispatch + combine takes "),
-          ratio_of(*least),
+          least->ratio,
           words("× to "),
-          ratio_of(*most),
+          most->ratio,
           words("× as long as balanced in "),
           count,
           words(" results")};

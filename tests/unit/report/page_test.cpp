@@ -146,6 +146,24 @@ TEST(Headline, HoldsMeansAgainstEachOtherWhereThereAreNoMedians) {
   EXPECT_EQ(page.headline.at(7).source, "0:/rounds/1/timing/dispatch_combine/slowest_rank/mean");
 }
 
+// Regression: a rank was "the slowest in 100 % of 1 iterations".
+TEST(Headline, NamesNoPaceSetterOfTooFewIterations) {
+  const Page page = headline_of({timed_once()});
+
+  EXPECT_EQ(text_of(page.support.at(0)).find("slowest"), std::string::npos) << text_of(page.support.at(0));
+}
+
+TEST(Headline, SpansResultsOfMeansToo) {
+  NamedRecord dearer = timed_once();
+  dearer.record.rounds[2].timing[static_cast<std::size_t>(Phase::dispatch_combine)]->slowest_rank.mean = 300;
+
+  const Page page = headline_of({timed_once(), dearer});
+
+  EXPECT_EQ(
+      text_of(page.headline),
+      "At imbalance factor 1.5, dispatch + combine takes 1.25× to 2.50× as long as balanced in 2 results");
+}
+
 TEST(Headline, OfOneIterationWithoutABalancedRoundStatesItsMean) {
   NamedRecord once = timed_once();
   once.record.rounds = {once.record.rounds[0]};

@@ -53,7 +53,7 @@ const epskewSpecs = (function () {
           y: across ? { signal: `${line} + (${line} > height - 18 ? -16 : 4)` } : { value: 8 },
           baseline: { value: across ? "top" : "alphabetic" },
           align: { value: across ? "right" : "left" },
-          text: { value: text },
+          text: [{ test: "datum.isNamed", value: text }, { value: "" }],
           fill: { value: theme.muted },
           fontSize: { value: 11 },
         },
@@ -68,7 +68,10 @@ const epskewSpecs = (function () {
       const at = row[role];
       if (typeof at === "number") seen.set(apart ? row.series + " " + at : at, { series: row.series, at });
     }
-    return [...seen.values()];
+    // Upright lines of several results lie beside each other, where only the last has room for its name.
+    const rules = [...seen.values()];
+    const last = Math.max(...rules.map((rule) => rule.at));
+    return rules.map((rule) => ({ ...rule, isNamed: apart || rule.at === last }));
   }
 
   function lineMarks(options) {
