@@ -112,16 +112,16 @@ class DeepEpResultsTest(unittest.TestCase):
     def adapter(self, dispatch):
         """After a dispatch that delivered what is right, to rank 1 of 4, in the library's layout."""
         routing = epskew.routing(num_processes=4, num_tokens=12, num_experts=16, num_topk=4, imbalance_factor=2.0)
-        exchange = deliveries.Exchange(routing, 256, dispatch=dispatch, data="random")
+        exchange = deliveries.Exchange(routing, 512, dispatch=dispatch, data="random")
         got = exchange.deliveries[1]
         adapter = DeepEpAdapter()
-        adapter.job = Job(4, 16, 4, 256, 12, dispatch, "bf16", "cuda")
+        adapter.job = Job(4, 16, 4, 512, 12, dispatch, "bf16", "cuda")
         adapter.fp8, adapter.zero_copy = dispatch != "bf16", False
-        adapter.results = torch.zeros(4, 48, 256, dtype=torch.bfloat16)
+        adapter.results = torch.zeros(4, 48, 512, dtype=torch.bfloat16)
         adapter.count = torch.from_numpy(got.counts)
         adapter.handle = torch.from_numpy(got.tokens), torch.from_numpy(got.begin << 32 | got.count)
         adapter.received_x = bf16_tensor(got.rows) if dispatch == "bf16" else (
-            torch.from_numpy(got.rows).view(torch.float8_e4m3fn), self.packed(torch.from_numpy(got.scales)))
+            torch.from_numpy(got.rows).view(getattr(torch, "float8_e4m3fn", torch.uint8)), self.packed(torch.from_numpy(got.scales)))
         return exchange.oracle, adapter
 
     @staticmethod
@@ -136,6 +136,17 @@ class DeepEpResultsTest(unittest.TestCase):
         for dispatch in ("fp8", "fp8_ue8m0"):
             with self.subTest(dispatch):
                 self.check_experts(dispatch)
+
+    def test_a_rank_that_received_nothing_has_no_results(self):
+        for dispatch in ("bf16", "fp8", "fp8_ue8m0"):
+            with self.subTest(dispatch):
+                oracle, adapter = self.adapter(dispatch)
+                adapter.count = torch.zeros_like(adapter.count)
+                adapter.handle = adapter.handle[0], torch.zeros_like(adapter.handle[1])
+
+                results = adapter.experts_on_device(torch.tensor(oracle.expert_factors(1)))
+
+                self.assertEqual(int(results.count_nonzero()), 0)
 
     def check_experts(self, dispatch):
         oracle, adapter = self.adapter(dispatch)

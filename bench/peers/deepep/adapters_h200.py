@@ -3,7 +3,7 @@
 
 RECORDING is recorded routing of 26 layers with 64 experts, top-6 (`--trace`): `law` of ESFT's expert scores. Needs the Python package with CUDA and
 deep_ep v1.2.1 in this Python. Writes FOLDER/h200-adapter-*.json, h200-boundary.json, h200-deepep-checks.json and
-h200-deepep-test.json. A case that fails is said, the others go on, and the exit code is 1.
+h200-deepep-test.json; of two GPUs two-gpus-*.json. A case that fails is said, the others go on, and the exit code is 1.
 """
 import argparse
 import os
@@ -43,21 +43,22 @@ def measurements(recording):
 
 def measurements_on_two_gpus():
     return {
-        "two-deepep": [*BENCH, "deepep", *OF_TWO],
-        "two-epskew": [*OWN, *OF_TWO, "--variant", "devices=0,1"],
-        "two-torch": [*BENCH, "torch", *OF_TWO, "--dispatch-format", "bf16", "--modes", "fused"],
+        "two-gpus-deepep": [*BENCH, "deepep", *OF_TWO],
+        "two-gpus-epskew": [*OWN, *OF_TWO, "--variant", "devices=0,1"],
+        "two-gpus-torch": [*BENCH, "torch", *OF_TWO, "--dispatch-format", "bf16", "--modes", "fused"],
     }
 
 
 def commands_of(options):
     """Command line by name, of the parts asked for. What matters most comes first."""
     wanted, results = options.parts, options.results
-    measured = measurements(options.recording) | measurements_on_two_gpus()
-    commands = {name: [*command, "--json", results / f"h200-adapter-{name}.json"] for name, command in measured.items()}
+    one, two = measurements(options.recording), measurements_on_two_gpus()
+    commands = {name: [*command, "--json", results / f"h200-adapter-{name}.json"] for name, command in one.items()}
+    commands |= {name: [*command, "--json", results / f"{name}.json"] for name, command in two.items()}
     commands["boundary"] = [HERE / "boundary.py", "--json", results / "h200-boundary.json"]
     if options.deepep_test:
-        for name, ranks in (("test", "1"), ("two-test", "2")):
-            commands[name] = [HERE / "own_test.py", options.deepep_test, "--json", results / f"h200-deepep-{name}.json",
+        for name, file, ranks in (("test", "h200-deepep-test", "1"), ("two-test", "two-gpus-deepep-test", "2")):
+            commands[name] = [HERE / "own_test.py", options.deepep_test, "--json", results / f"{file}.json",
                               "--num-processes", ranks, "--num-experts", "256"]
     commands["checks"] = [HERE / "checks.py", "--json", results / "h200-deepep-checks.json"]
     return {name: command for name, command in commands.items() if name in wanted or name.split("-")[0] in wanted}

@@ -152,7 +152,7 @@ class DeepEpAdapter(Adapter):
         if self.fp8:
             rows, scales = self.received_x
             codes = rows.view(torch.uint8)[expert, slot].view(rows.dtype)
-            groups = codes.float().view(len(valid), -1, 128)
+            groups = codes.float().view(len(valid), self.job.hidden // 128, 128)
             values = (groups * self._scale_values(scales, valid).unsqueeze(-1)).flatten(1).bfloat16()
         else:
             values = self.received_x[expert, slot]
