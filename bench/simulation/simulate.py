@@ -122,7 +122,7 @@ def scale(args):
                  "--imbalance-factors", ",".join(map(str, args.imbalance_factors))]
         name = f"{ranks // machines.GPUS_PER_NODE} nodes of {machines.GPUS_PER_NODE} GPUs, NVLink 450 GB/s, rails of 400 Gb/s"
         record, seconds, peak = simulate(args, machines.gpus(ranks), name, ranks, shape, folded=True)
-        (args.results / f"simulated_{'pairwise_' if args.schedule == 'pairwise' else ''}ep{ranks}.json").write_text(json.dumps(record) + "\n")
+        (args.results / f"simulated_{'pairwise_' if args.schedule == 'pairwise' else ''}ep{ranks}.json").write_text(json.dumps(record, separators=(",", ":")) + "\n")
         keep_cost(args, ranks, seconds, peak)
         balanced = next(slowest(r, "dispatch_combine") for r in record["rounds"] if r["target_factor"] == 1.0)
         for measured in record["rounds"]:
