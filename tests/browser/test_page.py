@@ -210,6 +210,8 @@ class PageTest(unittest.TestCase):
         def drop_pairs(record):
             for entry in record["rounds"]:
                 entry["timing"]["dispatch_combine"] = entry["cost_of_imbalance"] = None
+                for quantity in ("send_logical", "hot_receive", "wire"):
+                    entry["bandwidth"][quantity]["dispatch_combine"] = None
 
         page = self.changed(0, drop_pairs)
 
@@ -217,6 +219,8 @@ class PageTest(unittest.TestCase):
                                 "`#${id}-plot .legend li`)].map((item) => item.textContent.trim()))")
         for legend in legends:
             self.assertEqual(legend, ["one-changed", "two"])
+        # A list begins with what both were measured in.
+        self.assertNotEqual(page.evaluate("document.querySelector('#bandwidth-plot select').value"), "dispatch + combine")
 
     # Regression: the names of lines that lie beside each other were written over one another.
     def test_lines_beside_each_other_have_one_name(self):

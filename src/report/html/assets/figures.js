@@ -47,9 +47,10 @@
     ...values]);
 
   // The choice that shows most.
-  function richest(column, rows) {
-    const count = new Map();
-    for (const row of rows) count.set(String(row[column]), (count.get(String(row[column])) || 0) + 1);
+  function richest(column, rows, options) {
+    const drawn = options.roles.value ?? options.roles.y ?? options.roles.p50 ?? column;
+    const count = new Map(rows.map((row) => [String(row[column]), 0]));
+    for (const row of rows.filter((each) => each[drawn] !== null)) count.set(String(row[column]), count.get(String(row[column])) + 1);
     const most = Math.max(...count.values());
     return [...count].find((entry) => entry[1] === most)[0];
   }
@@ -68,7 +69,7 @@
       for (const value of ordered(rows.map((row) => row[column]), options)) {
         select.append(element("option", {}, String(value)));
       }
-      select.value = (options.initial || {})[column] ?? richest(column, rows);
+      select.value = (options.initial || {})[column] ?? richest(column, rows, options);
       select.addEventListener("change", onChange);
       select.dataset.column = column;
       bar.append(element("label", {}, column + " ", select));
