@@ -211,7 +211,7 @@ class PageTest(unittest.TestCase):
             for entry in record["rounds"]:
                 entry["timing"]["dispatch_combine"] = entry["cost_of_imbalance"] = None
                 for quantity in ("send_logical", "hot_receive", "wire"):
-                    entry["bandwidth"][quantity]["dispatch_combine"] = None
+                    entry["bandwidth"][quantity]["dispatch_combine"]["gb_per_s"] = None
 
         page = self.changed(0, drop_pairs)
 
