@@ -25,10 +25,10 @@ test: python-deps
 	@tools/build dev
 	@tools/run-tests dev
 
-# Address and undefined-behaviour sanitizers, then the thread sanitizer, over the same suite.
+# Address and undefined-behaviour sanitizers, then the thread sanitizer, over what they can see; 20 to 30 minutes on two cores.
 sanitize: deps
-	@tools/build asan && tools/run-tests asan
-	@tools/build tsan && tools/run-tests tsan
+	@tools/sanitize asan
+	@tools/sanitize tsan
 
 wheel: python-deps
 	@tools/wheel

@@ -1,7 +1,6 @@
 #include "oracle_data.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "epskew/support/random.hpp"

@@ -6,7 +6,6 @@
 #include <array>
 #include <boost/math/tools/minima.hpp>
 #include <cmath>
-#include <cstdint>
 #include <numeric>
 
 #include "epskew/support/error.hpp"

@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "epskew/report/inspection.hpp"
 #include "report/text_table.hpp"
 

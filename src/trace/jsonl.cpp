@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <cmath>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <vector>

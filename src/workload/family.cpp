@@ -1,11 +1,9 @@
 #include "epskew/workload/family.hpp"
 
-#include <algorithm>
 #include <array>
 #include <boost/math/special_functions/erf.hpp>
 #include <boost/math/special_functions/gamma.hpp>
 #include <cmath>
-#include <limits>
 
 #include "epskew/support/error.hpp"
 #include "workload/exponential_curve.hpp"

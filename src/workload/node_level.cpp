@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <numeric>
 
 #include "epskew/support/random.hpp"
 #include "epskew/workload/pattern.hpp"

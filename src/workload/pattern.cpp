@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "epskew/support/error.hpp"
 #include "epskew/support/random.hpp"

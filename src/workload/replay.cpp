@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "epskew/support/error.hpp"
 #include "epskew/workload/spec_check.hpp"

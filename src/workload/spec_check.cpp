@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
-#include <string>
 
 #include "epskew/routing/footprint.hpp"
 #include "epskew/support/error.hpp"

@@ -1,7 +1,6 @@
 #include "workload/uniform.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
 #include "workload/fast_random.hpp"

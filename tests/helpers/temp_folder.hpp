@@ -32,11 +32,6 @@ class TempFolder {
     return file;
   }
 
-  std::size_t num_entries() const {
-    return static_cast<std::size_t>(
-        std::distance(std::filesystem::directory_iterator(path_), std::filesystem::directory_iterator()));
-  }
-
  private:
   std::filesystem::path path_;
 };

@@ -1,7 +1,6 @@
 #include "backends/cpu/combine_algorithm.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "backends/cpu/combine_logfmt.hpp"

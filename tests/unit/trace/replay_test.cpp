@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <numeric>
 #include <string>
 #include <vector>
 
@@ -136,7 +135,8 @@ TEST(Replay, NeedsMemoryForTheRoundsThatItMakes) {
   steps.windows = all_windows;
 
   EXPECT_EQ(replay(trace, total).rounds.size(), 1u);
-  EXPECT_NE(test::usage_error_of([&] { replay(trace, steps); }).find(" GB (this machine has"), std::string::npos);
+  EXPECT_NE(test::usage_error_of([&] { replay(trace, steps); }).find(" GB (this machine has"),
+            std::string::npos);
 }
 
 TEST(Replay, CountsAreScaledToTheWindow) {

@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <set>
-#include <string>
 
 #include "epskew/routing/load.hpp"
 #include "epskew/support/error.hpp"
