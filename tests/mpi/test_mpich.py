@@ -1,11 +1,10 @@
 """The conformance suite built for MPICH: the ways to exchange that pass messages between nodes, at 2 to 4 processes.
 
-Usage: test_mpich.py SOURCE FOLDER (where the suite is built)
+Usage: test_mpich.py FOLDER (a build with EPSKEW_MPI=mpich and tests)
 """
 
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import unittest
@@ -41,9 +40,11 @@ class Mpich(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    SOURCE, FOLDER = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-    if shutil.which("mpiexec.mpich") is None or shutil.which("mpicxx.mpich") is None:
-        print("skipped: MPICH is missing (mpiexec.mpich, mpicxx.mpich); install mpich and libmpich-dev")
+    FOLDER = pathlib.Path(sys.argv[1]).resolve()
+    REASON = other_mpi.why_not(FOLDER, ["mpiexec.mpich", "mpicxx.mpich"], "mpich and libmpich-dev",
+                               {"EPSKEW_MPI": "mpich", "EPSKEW_BUILD_TESTS": "ON"})
+    if REASON:
+        print(f"skipped: MPICH: {REASON}")
         sys.exit(77)
-    other_mpi.build(SOURCE, FOLDER, "mpich", "conformance_mpi", "-DEPSKEW_BUILD_TESTS=ON")
-    unittest.main(argv=[sys.argv[0]] + sys.argv[3:])
+    other_mpi.build(FOLDER, "conformance_mpi")
+    unittest.main(argv=[sys.argv[0]] + sys.argv[2:])

@@ -1,12 +1,11 @@
 """The program built for SimGrid's SMPI: eight ranks on the described node, with rows and folded.
 
-Usage: test_simulated.py EPSKEW SOURCE FOLDER (where the simulated program is built)
+Usage: test_simulated.py EPSKEW SOURCE FOLDER (a build with EPSKEW_MPI=smpi)
 """
 
 import argparse
 import json
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -102,9 +101,11 @@ class Simulated(unittest.TestCase):
 if __name__ == "__main__":
     EPSKEW = sys.argv[1]
     SOURCE, FOLDER = (pathlib.Path(name).resolve() for name in sys.argv[2:4])
-    if shutil.which("smpirun") is None:
-        print("skipped: the simulator is missing (smpirun); install libsimgrid-dev")
+    REASON = other_mpi.why_not(FOLDER, ["smpirun"], "libsimgrid-dev",
+                               {"EPSKEW_MPI": "smpi", "EPSKEW_ENABLE_CUDA": "OFF", "EPSKEW_BUILD_BENCH": "OFF"})
+    if REASON:
+        print(f"skipped: simulated runs: {REASON}")
         sys.exit(77)
     sys.path[:0] = [str(SOURCE / "bench/simulation")]
-    other_mpi.build(SOURCE, FOLDER, "smpi", "epskew", "-DEPSKEW_BUILD_TESTS=OFF")
+    other_mpi.build(FOLDER, "epskew")
     unittest.main(argv=[sys.argv[0]] + sys.argv[4:])
