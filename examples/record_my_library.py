@@ -7,6 +7,9 @@ import numpy as np
 
 import epskew
 
+if len(sys.argv) != 3:
+    sys.exit("record_my_library.py OUT.json OUT.html")
+
 plan = epskew.plan_bench([
     "--num-processes", "4", "--num-tokens", "64", "--num-experts", "32", "--num-topk", "4", "--hidden", "1024",
     "--dispatch-format", "bf16", "--imbalance-factors", "1,2,3", "--iterations", "40", "--passes", "2", "--json", sys.argv[1],
