@@ -162,7 +162,7 @@ void set_placement(const WorkloadFlags& flags, WorkloadSpec& spec) {
 /// 10 on every rank, as DeepEP's test masks; none where that would leave a rank with tokens nothing to send.
 int default_masked(const WorkloadSpec& spec) {
   constexpr int usual = 10;
-  const auto too_few = [&](auto tokens) { return tokens > 0 && tokens * spec.topk <= usual; };
+  const auto too_few = [&](std::int64_t tokens) { return tokens > 0 && tokens * spec.topk <= usual; };
   return std::any_of(spec.tokens_per_rank.begin(), spec.tokens_per_rank.end(), too_few) ? 0 : usual;
 }
 
