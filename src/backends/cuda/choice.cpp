@@ -10,7 +10,7 @@ namespace {
 // Bytes a microsecond.
 constexpr double link = 450e3;  ///< NVLink of an H200, one direction
 constexpr double copy =
-    3.91e6;  ///< device memory, read and written, measured (bench/results/h200-roofline.json)
+    3.92e6;  ///< device memory, read and written, measured (bench/results/h200-roofline.json)
 /// What a further pass over received or returned rows costs beside its bytes: flags, headers, latency.
 constexpr double pass_us = 1.5;
 

@@ -8,10 +8,6 @@
 
 namespace epskew::cuda {
 
-/// Rows that a lane has in flight.
-inline constexpr int rows_in_flight = 8;
-static_assert(max_topk == 2 * rows_in_flight, "places_of counts on it");
-
 /// One selection of a token: where its expert's output is, and its weight.
 struct alignas(16) Contribution {
   const char* row;  ///< null where masked

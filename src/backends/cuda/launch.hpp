@@ -17,6 +17,9 @@ inline constexpr int warp_size = 32;
 /// Channels that one warp handles at a time: 16 a lane in dispatch, 8 a lane in combine.
 inline constexpr int dispatch_span = 512;
 inline constexpr int combine_span = 256;
+/// Rows that a lane of combine has in flight. A token's list of contributions is rounded up to whole batches.
+inline constexpr int rows_in_flight = 8;
+static_assert(max_topk == 2 * rows_in_flight, "places_of and combine_shared_bytes count on it");
 
 /// Phases of one operation, as bits. `counts` is the part of dispatch_send that every rank must have done
 /// before any rank can finish the rest: the lockstep driver launches it apart.

@@ -155,8 +155,9 @@ std::size_t dispatch_shared_bytes(const ExchangeShape& shape, int own_tokens, bo
 }
 
 std::size_t combine_shared_bytes(const ExchangeShape& shape, int own_tokens) {
+  const int places = shape.topk <= rows_in_flight ? rows_in_flight : max_topk;
   const std::size_t contributions =
-      16 * static_cast<std::size_t>(own_tokens) * static_cast<std::size_t>(shape.topk <= 8 ? 8 : max_topk);
+      16 * static_cast<std::size_t>(own_tokens) * static_cast<std::size_t>(places);
   return std::max(contributions, sizeof(int) * (static_cast<std::size_t>(shape.num_ranks) + 1));
 }
 
@@ -212,8 +213,7 @@ Plan make_plan(const ExchangeShape& shape, const ExchangeOptions& options, const
   if (limits.memory_bytes != 0 && needed > limits.memory_bytes) {
     throw UsageError(fmt::format(
         "{} rank(s) on a GPU need {:.1f} GB of its memory ({:.1f} GB are free for them); use fewer tokens, "
-        "ranks or "
-        "experts a token",
+        "ranks or experts a token",
         ranks_of_device, static_cast<double>(needed) / 1e9, static_cast<double>(limits.memory_bytes) / 1e9));
   }
   return plan;
